@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+const conditions = ['@bis/source', 'module', 'node', 'development|production']
+
+/** Tests run on the sources of every package of the tree, so no test needs a build. */
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    environment: 'node',
+    testTimeout: 20_000,
+    server: { deps: { inline: [/@bis\//] } },
+  },
+})
