@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { root } from './run.js'
+
+/** Holds the fingerprint of the sources that were last installed and built. */
+const STAMP = join(root, 'node_modules/.cache/bis/stamp')
+
+const SKIPPED = new Set(['node_modules', 'dist', 'test', 'bench', 'coverage'])
+
+/** Whether what is installed and built belongs to the sources as they are now. */
+export function isFresh(fingerprint) {
+  return existsSync(STAMP) && readFileSync(STAMP, 'utf8') === fingerprint && packages().every(isBuilt)
+}
+
+export function writeStamp(fingerprint) {
+  mkdirSync(dirname(STAMP), { recursive: true })
+  writeFileSync(STAMP, fingerprint)
+}
+
+export function removeStamp() {
+  rmSync(STAMP, { force: true })
+}
+
+/** Path, size and time of every file that the installation or a build depends on, as one hash: cheap, no content is read. */
+export function fingerprintSources() {
+  const hash = createHash('sha256').update(process.version)
+  const add = (path) => {
+    const { size, mtimeMs } = statSync(join(root, path))
+    hash.update(`${path} ${size} ${mtimeMs}\n`)
+  }
+  const walk = (folder) => {
+    for (const entry of entriesOf(folder)) {
+      const path = `${folder}/${entry.name}`
+      if (entry.isDirectory()) walk(path)
+      else if (!entry.name.endsWith('.test.ts') && !entry.name.endsWith('.md')) add(path)
+    }
+  }
+  for (const entry of entriesOf('.')) if (entry.isFile() && /\.(json|yaml)$/.test(entry.name)) add(entry.name)
+  for (const folder of packages()) walk(folder)
+  return hash.digest('hex')
+}
+
+function entriesOf(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .filter((entry) => !entry.name.startsWith('.') && !SKIPPED.has(entry.name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function packages() {
+  return ['packages', 'tools'].flatMap((group) => entriesOf(group).map((entry) => `${group}/${entry.name}`))
+}
+
+function isBuilt(folder) {
+  return !existsSync(join(root, folder, 'src')) || !existsSync(join(root, folder, 'tsup.config.ts')) || existsSync(join(root, folder, 'dist'))
+}
