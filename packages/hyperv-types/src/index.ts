@@ -1,1 +1,42 @@
-export {}
+export * from './errors.ts'
+export type * from './interfaces/block-device.ts'
+export {
+  type Channel,
+  type ChannelHandlers,
+  type ChannelOffer,
+  type ChannelOpenOptions,
+  type ChannelState,
+  type ChannelStatistics,
+  type Gpadl,
+  type PacketSender,
+  SendStatus,
+} from './interfaces/channel.ts'
+export type { Clock, RandomSource, Timer } from './interfaces/clock.ts'
+export {
+  type Attachment,
+  type Device,
+  type DeviceDescription,
+  type DeviceState,
+  type Driver,
+  type Kernel,
+  type NetworkInterface,
+  type PowerRequest,
+  ProbePriority,
+  type ProbeResult,
+  type SysctlNode,
+  type SysctlValue,
+  type Tunables,
+  type UnitRegistry,
+} from './interfaces/device.ts'
+export type * from './interfaces/host-channel.ts'
+export type * from './interfaces/hypervisor.ts'
+export { type Logger, type LogLevel, silentLogger } from './interfaces/logger.ts'
+export type { Packet } from './interfaces/packet.ts'
+export type * from './interfaces/synic-ports.ts'
+export { type Backing, createBacking, type MemoryKind, WASM_PRIVATE_BYTES, type WasmMemory } from './memory/backing.ts'
+export { type AllocateOptions, GuestMemory, type MemoryRegion, type RegionSpec } from './memory/guest-memory.ts'
+export * from './memory/page.ts'
+export { PageAllocator, type PageConstraint, type PageRun } from './memory/page-allocator.ts'
+export { ManualClock } from './runtime/manual-clock.ts'
+export { sleep } from './runtime/sleep.ts'
+export { systemClock } from './runtime/system-clock.ts'

@@ -1,0 +1,145 @@
+import type { PageAllocator } from '../memory/page-allocator.ts'
+import type { BlockDevice } from './block-device.ts'
+import type { Clock, RandomSource } from './clock.ts'
+import type { Logger } from './logger.ts'
+
+export type SysctlValue = number | string | bigint
+
+/** A node of the sysctl tree that can take leaves and nodes; removing it takes everything below with it. */
+export interface SysctlNode {
+  /** Dotted name, for instance `dev.hn.0`. */
+  readonly name: string
+  child(name: string, description?: string): SysctlNode
+  /** Adds a leaf; with `set` it can be written, and `set` may throw a RangeError to refuse. */
+  leaf(name: string, description: string, get: () => SysctlValue, set?: (value: SysctlValue) => void): void
+  remove(): void
+}
+
+/** Loader tunables (kenv): strings by name. */
+export interface Tunables {
+  get(name: string): string | undefined
+  /** The value as an integer, by the loader's rules (decimal, 0x…, 0…, suffix k, m, g, t), or undefined. */
+  getInt(name: string): number | undefined
+}
+
+/** Things with a unit number that drivers give to the rest of the guest: disks, network interfaces. */
+export interface UnitRegistry<T extends { readonly name: string }> {
+  /**
+   * Registers what `make` builds for the lowest free unit of a prefix (`da`).
+   * @returns the thing and how to take it away.
+   */
+  add<U extends T>(prefix: string, make: (name: string, unit: number) => U): { readonly item: U; remove(): void }
+  get(name: string): T | undefined
+  list(): readonly T[]
+  /** Calls the listener for each that is there, each that comes, and each that goes; returns how to stop. */
+  watch(listener: (event: 'arrived' | 'departed', item: T) => void): () => void
+}
+
+/** A network interface's place in the registry; its full interface is with the network packages. */
+export interface NetworkInterface {
+  readonly name: string
+}
+
+export type PowerRequest = 'power-off' | 'reboot' | 'hibernate'
+
+/** What the guest's kernel offers its drivers. */
+export interface Kernel {
+  readonly clock: Clock
+  readonly random: RandomSource
+  readonly pages: PageAllocator
+  readonly tunables: Tunables
+  readonly sysctl: SysctlNode
+  readonly disks: UnitRegistry<BlockDevice>
+  readonly interfaces: UnitRegistry<NetworkInterface>
+  /** Sets the time of day, in milliseconds since 1970-01-01 UTC. */
+  setRealtime(milliseconds: number): void
+  /** Starts an orderly shutdown; @returns false when this kernel cannot do what is asked. */
+  requestPower(request: PowerRequest, reason: string): boolean
+}
+
+/** What a bus knows about a device before any driver does. */
+export interface DeviceDescription {
+  /** Bus-specific identity that probing looks at, for instance the interface GUID. */
+  readonly location: string
+  /** Plug-and-play information, for the device listing. */
+  readonly pnpinfo: string
+  /** What the driver gets to work with: a Channel on VMBus. */
+  readonly ivars: unknown
+}
+
+/**
+ * - `not-present`: no driver took it; `alive`: probed; `attaching`, `attached`, `suspended`, `detaching`;
+ * - `failed`: attach or a running driver failed; `gone`: removed.
+ */
+export type DeviceState =
+  | 'not-present'
+  | 'alive'
+  | 'attaching'
+  | 'attached'
+  | 'suspended'
+  | 'detaching'
+  | 'failed'
+  | 'gone'
+
+/** A node of the device tree, as its driver and its bus see it. */
+export interface Device<Ivars = unknown> {
+  /** Driver name and unit (`storvsc0`); the location while no driver has it. */
+  readonly nameunit: string
+  readonly unit: number
+  readonly parent: Device | undefined
+  readonly children: readonly Device[]
+  readonly state: DeviceState
+  readonly location: string
+  readonly pnpinfo: string
+  readonly ivars: Ivars
+  readonly kernel: Kernel
+  /** Lines prefixed with the device's name, as device_printf does. */
+  readonly log: Logger
+  /** `dev.<driver>.<unit>`. */
+  readonly sysctl: SysctlNode
+  /** Why the device is `failed`. */
+  readonly failure: Error | undefined
+  /** Adds a child for a bus driver; probing and attaching happen in the order of these calls. */
+  addChild(description: DeviceDescription): Device
+  /** Detaches and deletes a child. Resolves when nothing of it is left. */
+  removeChild(child: Device): Promise<void>
+  /** Resolves when every child added so far has been probed and its attach has ended, one way or the other. */
+  settled(): Promise<void>
+}
+
+/** FreeBSD's BUS_PROBE_* values: the highest wins. */
+export const ProbePriority = {
+  specific: 0,
+  vendor: -10,
+  default: -20,
+  low: -40,
+  generic: -100,
+} as const
+
+export interface ProbeResult {
+  readonly priority: number
+  /** `Hyper-V SCSI`: the text between `<` and `>` in dmesg. */
+  readonly description: string
+}
+
+/** What attach leaves behind. Disposing it is detach: everything attach did, undone in reverse order. */
+export interface Attachment extends AsyncDisposable {
+  /** Stops using the hardware, keeps the device; the bus may renew what is below in between. */
+  suspend?(): Promise<void>
+  resume?(): Promise<void>
+  /** The machine is going down: finish what matters, quickly. */
+  shutdown?(): Promise<void>
+}
+
+/** A device driver: data for probing, one function for attaching. */
+export interface Driver<Ivars = unknown> {
+  /** Device name (`storvsc`, `hn`). */
+  readonly name: string
+  /** Kernel module that brings it (`hv_storvsc`). */
+  readonly module: string
+  /** Name of the bus driver whose children it can drive (`vmbus`, `nexus`, `pci`). */
+  readonly bus: string
+  probe(device: Device<Ivars>): ProbeResult | undefined
+  /** Must undo what it did when it rejects. `signal` is aborted when the device goes away meanwhile. */
+  attach(device: Device<Ivars>, signal: AbortSignal): Promise<Attachment>
+}

@@ -1,0 +1,80 @@
+import type { GuestMemory } from '../memory/guest-memory.ts'
+import type { ChannelStatistics, ChannelHandlers, PacketSender } from './channel.ts'
+
+/** Guest memory described by a GPADL, as the host sees it: checked once, when it was made. */
+export interface HostGpadl {
+  readonly handle: number
+  readonly byteLength: number
+  /** Byte offset into the first page of the first range. */
+  readonly byteOffset: number
+  /** Page frame numbers in order, all of them inside the guest's memory. */
+  readonly pfns: Float64Array
+  /** The pages as one window when they are contiguous in one region; otherwise undefined. */
+  readonly contiguous?: Uint8Array
+}
+
+/** An open channel as a device of the host (a VSP) sees it. */
+export interface HostChannel extends PacketSender {
+  readonly channelId: number
+  readonly subIndex: number
+  /** The guest's memory. */
+  readonly memory: GuestMemory
+  /** Negotiated VMBus version, major << 16 | minor. */
+  readonly protocolVersion: number
+  /** The 120 bytes of the guest's OPEN_CHANNEL. */
+  readonly userData: Uint8Array
+  readonly statistics: ChannelStatistics
+  /** A GPADL that the guest made on this device's channels, or undefined. */
+  gpadl(handle: number): HostGpadl | undefined
+  /**
+   * Closes the channel after the guest broke the device's protocol beyond repair; `reason` is logged once. The guest
+   * sees a dead ring until it closes.
+   */
+  fail(reason: string): void
+}
+
+export interface HostChannelHandlers extends ChannelHandlers {
+  /** Longest packet accepted; a longer one breaks the channel. Default: what the ring can hold. */
+  readonly maxPacketBytes?: number
+  readonly budget?: number
+  /** The guest closed the channel, or it is being revoked; no handler runs any more. Resolve when its work is over. */
+  onClose(): Promise<void> | void
+}
+
+/** What the host says of a device in its offer. */
+export interface OfferDescription {
+  readonly interfaceId: string
+  readonly instanceId: string
+  readonly flags?: number
+  readonly mmioMegabytes?: number
+  /** Up to 120 bytes. */
+  readonly userDefined?: Uint8Array
+  /** Signal latency in 100 ns units when the device wants a monitor id. */
+  readonly monitorLatency?: number
+}
+
+/** A device of the host: the virtualization service provider of one offer. */
+export interface VspDevice {
+  readonly offer: OfferDescription
+  /** Called once when the device is put on a bus; how it offers sub-channels. */
+  onOffered?(port: VspPort): void
+  /**
+   * The guest opens a channel of this device (sub-index 0 first).
+   * @returns what to call for it, or undefined to refuse (OPEN_RESULT with a failure status).
+   */
+  openChannel(channel: HostChannel): HostChannelHandlers | undefined
+  /** A GPADL of the primary channel is about to go away; stop using it before resolving. */
+  gpadlTeardown?(handle: number): Promise<void> | void
+  /** The connection was reset or the device revoked: forget the guest. Channels are closed already. */
+  reset?(): void
+}
+
+/** What a device may ask of the bus that it is on. */
+export interface VspPort {
+  readonly protocolVersion: number
+  readonly processorCount: number
+  /** Offers sub-channels 1 to `count`; the ones offered already stay. @returns false when the bus version has none. */
+  offerSubchannels(count: number): boolean
+  /** Takes the device away (RESCIND, sub-channels first); resolves when the guest has released it. */
+  revoke(): Promise<void>
+}
