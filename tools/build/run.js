@@ -21,9 +21,7 @@ export function pnpm(args, output = ['ignore', 'inherit', 'inherit']) {
   const release = readJson('package.json').packageManager
   const npmArgs = ['exec', '--yes', '--prefer-offline', `--package=${release}`, '--', 'pnpm', ...args]
   const npm = process.env.npm_execpath
-  return npm?.endsWith('npm-cli.js')
-    ? run(process.execPath, [npm, ...npmArgs], output)
-    : run('npm', npmArgs, output)
+  return npm?.endsWith('npm-cli.js') ? run(process.execPath, [npm, ...npmArgs], output) : run('npm', npmArgs, output)
 }
 
 function run(command, args, stdio) {

@@ -52,5 +52,5 @@ function packages() {
 }
 
 function isBuilt(folder) {
-  return !existsSync(join(root, folder, 'src')) || !existsSync(join(root, folder, 'tsup.config.ts')) || existsSync(join(root, folder, 'dist'))
+  return !existsSync(join(root, folder, 'tsup.config.ts')) || existsSync(join(root, folder, 'dist'))
 }

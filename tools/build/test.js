@@ -4,4 +4,13 @@ import { setUp } from './set-up.js'
 
 await setUp()
 console.log('\n== Testing packages')
-process.exitCode = await pnpm(['exec', 'turbo', 'run', 'test', '--only', '--concurrency=2', '--continue', ...process.argv.slice(2)])
+process.exitCode = await pnpm([
+  'exec',
+  'turbo',
+  'run',
+  'test',
+  '--only',
+  '--concurrency=2',
+  '--continue',
+  ...process.argv.slice(2),
+])
