@@ -1,0 +1,37 @@
+import { RingAccess } from './access.ts'
+import type { RingConsumer } from './consumer.ts'
+import type { RingProducer } from './producer.ts'
+import { ScriptConsumer } from './script-consumer.ts'
+import { ScriptProducer } from './script-producer.ts'
+import { checkRing } from './size.ts'
+
+/** A way to work on rings. All engines do the same to the shared bytes, so the two ends of a ring may differ in theirs. */
+export interface RingEngine {
+  readonly kind: 'script' | 'wasm'
+
+  /**
+   * The writing end of a ring that exists already (`initRing`); it goes on from the indices found there.
+   * @throws RingError `bad-ring-size`, `bad-alignment`
+   */
+  producer(ring: Uint8Array): RingProducer
+
+  /**
+   * The reading end of a ring that exists already.
+   * @param scratch private memory for one packet, a multiple of 8 bytes; its size is the longest packet taken
+   * @throws RingError `bad-ring-size`, `bad-alignment`, `bad-scratch`
+   */
+  consumer(ring: Uint8Array, scratch: Uint8Array): RingConsumer
+}
+
+/** Plain script; works over any ArrayBuffer or SharedArrayBuffer, a mapped file included. */
+export const scriptEngine: RingEngine = {
+  kind: 'script',
+  producer(ring) {
+    checkRing(ring)
+    return new ScriptProducer(new RingAccess(ring))
+  },
+  consumer(ring, scratch) {
+    checkRing(ring)
+    return new ScriptConsumer(new RingAccess(ring), scratch)
+  },
+}

@@ -1,0 +1,8 @@
+export { initRing } from './access.ts'
+export { DrainResult, ReadResult, type RingConsumer, type RingHandler } from './consumer.ts'
+export { type RingEngine, scriptEngine } from './engine.ts'
+export { RingError, type RingErrorCode } from './errors.ts'
+export * from './layout.ts'
+export { Packet } from './packet.ts'
+export { NO_BYTES, type RingProducer, WriteResult } from './producer.ts'
+export { checkRing, longestPacket, packetBytes, ringBytesFor, ringDataBytes, type RingPair, splitRingPair } from './size.ts'

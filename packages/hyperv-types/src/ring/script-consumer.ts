@@ -1,0 +1,144 @@
+import type { RingAccess } from './access.ts'
+import { checkScratch, DrainResult, ReadResult, type RingConsumer, type RingHandler } from './consumer.ts'
+import { drainRing } from './drain.ts'
+import { DESCRIPTOR_BYTES, TRAILER_BYTES } from './layout.ts'
+import { Packet } from './packet.ts'
+import { producerNeedsSignal } from './signal.ts'
+
+/** The consumer in plain script, over any memory. */
+export class ScriptConsumer implements RingConsumer {
+  readonly dataBytes: number
+  readonly longestPacket: number
+  readonly packet: Packet
+  corruption: string | undefined = undefined
+  packets = 0
+  oversized = 0
+  signals = 0
+  suppressedSignals = 0
+  masked = false
+
+  readonly #access: RingAccess
+  readonly #scratch: Uint8Array
+  /** The next packet; runs ahead of the shared index until `commit`. */
+  #read: number
+  #published: number
+  /** The producer's index as last seen: there can only be more since. */
+  #write: number
+  #draining = false
+
+  constructor(access: RingAccess, scratch: Uint8Array) {
+    checkScratch(scratch)
+    this.#access = access
+    this.#scratch = scratch
+    this.dataBytes = access.dataBytes
+    this.longestPacket = scratch.byteLength
+    this.packet = new Packet(scratch)
+    this.#read = this.#published = this.#write = access.loadReadIndex()
+    if (!this.#isIndex(this.#read)) this.#die(`read index ${this.#read}: it must be a multiple of 8 below that`)
+  }
+
+  next(): ReadResult {
+    if (this.corruption !== undefined) return ReadResult.CORRUPT
+    if (this.#read === this.#write) {
+      if (!this.#refreshWrite()) return ReadResult.CORRUPT
+      if (this.#read === this.#write) return ReadResult.EMPTY
+    }
+    const readable = this.#distance(this.#read, this.#write)
+    if (readable < DESCRIPTOR_BYTES + TRAILER_BYTES) return this.#die(`${readable} readable bytes at ${this.#read}: too few for a packet`)
+    const scratch = this.#scratch
+    const { packet } = this
+    this.#access.copyOut(this.#read, scratch, 0, DESCRIPTOR_BYTES)
+    const headerLength = packet.view.getUint16(2, true) * 8
+    const length = packet.view.getUint16(4, true) * 8
+    if (headerLength < DESCRIPTOR_BYTES || headerLength > length || length + TRAILER_BYTES > readable) {
+      return this.#die(`packet at ${this.#read} with ${headerLength} bytes of header in ${length}, where ${readable} are readable`)
+    }
+    const start = this.#read
+    this.#read = this.#after(start, length + TRAILER_BYTES)
+    if (length > scratch.length) {
+      packet.presentLength(length)
+      this.oversized++
+      return ReadResult.OVERSIZED
+    }
+    if (length > DESCRIPTOR_BYTES) {
+      this.#access.copyOut(this.#after(start, DESCRIPTOR_BYTES), scratch, DESCRIPTOR_BYTES, length - DESCRIPTOR_BYTES)
+    }
+    packet.present()
+    this.packets++
+    return ReadResult.PACKET
+  }
+
+  commit(): boolean {
+    const read = this.#read
+    if (read === this.#published) return false
+    const access = this.#access
+    const bytesRead = this.#distance(this.#published, read)
+    this.#published = read
+    access.storeReadIndex(read)
+    const pending = access.loadPendingSendSize()
+    if (pending !== 0 && access.loadPendingSendSizeFeature() && this.#refreshWrite()) {
+      const freeNow = this.dataBytes - this.#distance(read, this.#write)
+      if (producerNeedsSignal(pending, freeNow, bytesRead)) {
+        this.signals++
+        return true
+      }
+    }
+    this.suppressedSignals++
+    return false
+  }
+
+  mask(): void {
+    this.masked = true
+    this.#access.storeInterruptMask(1)
+  }
+
+  unmask(): boolean {
+    this.masked = false
+    this.#access.storeInterruptMask(0)
+    return this.readable() !== 0
+  }
+
+  readable(): number {
+    if (this.corruption !== undefined || !this.#refreshWrite()) return 0
+    return this.#distance(this.#read, this.#write)
+  }
+
+  drain(handler: RingHandler, budget: number): DrainResult {
+    if (this.#draining) return DrainResult.MORE
+    this.#draining = true
+    try {
+      return drainRing(this, handler, budget)
+    } finally {
+      this.#draining = false
+    }
+  }
+
+  #distance(from: number, to: number): number {
+    const bytes = to - from
+    return bytes < 0 ? bytes + this.dataBytes : bytes
+  }
+
+  #after(index: number, bytes: number): number {
+    const sum = index + bytes
+    return sum < this.dataBytes ? sum : sum - this.dataBytes
+  }
+
+  #isIndex(index: number): boolean {
+    return index < this.dataBytes && index % 8 === 0
+  }
+
+  #refreshWrite(): boolean {
+    const write = this.#access.loadWriteIndex()
+    if (!this.#isIndex(write)) {
+      this.#die(`write index ${write}: it must be a multiple of 8 below that`)
+      return false
+    }
+    this.#write = write
+    return true
+  }
+
+  #die(what: string): typeof ReadResult.CORRUPT {
+    this.corruption = `ring of ${this.dataBytes} bytes: ${what}`
+    return ReadResult.CORRUPT
+  }
+}

@@ -1,0 +1,85 @@
+import {
+  initRing, NO_BYTES, type Packet, PacketType, ReadResult, type RingConsumer, type RingEngine, type RingProducer, scriptEngine,
+  type WriteResult,
+} from '@bis/hyperv-types/ring'
+
+/** Where a ring's bytes come from, and what works on them. */
+export interface RingBed {
+  readonly name: string
+  readonly engine: RingEngine
+  /** A window of zeroed memory, 4096-aligned. What an earlier call gave is no longer used. */
+  ring(bytes: number): Uint8Array
+  /** Private memory for a consumer. */
+  scratch(bytes: number): Uint8Array
+}
+
+export interface Pair {
+  readonly ring: Uint8Array
+  readonly control: Uint32Array
+  readonly data: Uint8Array
+  readonly producer: RingProducer
+  readonly consumer: RingConsumer
+}
+
+export function ends(
+  bed: RingBed,
+  options: { pages?: number; scratch?: number; start?: number; pendingSendSize?: boolean; dirt?: number } = {},
+): Pair {
+  const ring = bed.ring((options.pages ?? 2) * 4096)
+  initRing(ring, options)
+  const control = new Uint32Array(ring.buffer, ring.byteOffset, 1024)
+  const data = ring.subarray(4096)
+  data.fill(options.dirt ?? 0)
+  control[0] = control[1] = options.start ?? 0
+  return {
+    ring,
+    control,
+    data,
+    producer: bed.engine.producer(ring),
+    consumer: bed.engine.consumer(ring, bed.scratch(options.scratch ?? 4096)),
+  }
+}
+
+/** Bytes that tell their own place. */
+export function pattern(length: number, seed = 1): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 17 + (i >> 8)) & 255)
+}
+
+export function send(producer: RingProducer, payload: Uint8Array, id = 1): WriteResult {
+  return producer.write(PacketType.dataInBand, 0, id, 0, NO_BYTES, 0, payload, 0, payload.length)
+}
+
+export function put(producer: RingProducer, payload: Uint8Array, id = 1): WriteResult {
+  return producer.put(PacketType.dataInBand, 0, id, 0, NO_BYTES, 0, payload, 0, payload.length)
+}
+
+/** The payload of the next packet as plain numbers, or what `next` said instead. */
+export function take(consumer: RingConsumer): number[] | Exclude<ReadResult, 1> {
+  const found = consumer.next()
+  return found === ReadResult.PACKET ? payloadOf(consumer.packet) : found
+}
+
+export function payloadOf(packet: Packet): number[] {
+  return Array.from(packet.bytes.subarray(packet.dataOffset, packet.dataOffset + packet.dataLength))
+}
+
+function window(buffer: ArrayBufferLike, at: number, bytes: number): Uint8Array {
+  const view = new Uint8Array(buffer, at, bytes)
+  view.fill(0)
+  return view
+}
+
+const ROOM = 1 << 20
+const privately = (bytes: number) => new Uint8Array(bytes)
+
+/** Script over each kind of memory, with the scratch in a buffer of its own and in the ring's. */
+export const scriptBeds: readonly RingBed[] = [
+  { name: 'script on ArrayBuffer', buffer: new ArrayBuffer(ROOM * 2), own: false },
+  { name: 'script on SharedArrayBuffer', buffer: new SharedArrayBuffer(ROOM * 2), own: false },
+  { name: 'script on SharedArrayBuffer, scratch beside the ring', buffer: new SharedArrayBuffer(ROOM * 2), own: true },
+].map(({ name, buffer, own }) => ({
+  name,
+  engine: scriptEngine,
+  ring: (bytes) => window(buffer, 8192, bytes),
+  scratch: own ? (bytes) => window(buffer, ROOM, bytes) : privately,
+}))
