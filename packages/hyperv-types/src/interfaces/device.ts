@@ -105,6 +105,13 @@ export interface Device<Ivars = unknown> {
   removeChild(child: Device): Promise<void>
   /** Resolves when every child added so far has been probed and its attach has ended, one way or the other. */
   settled(): Promise<void>
+  /**
+   * Resolves when every sibling added before this device has ended its attach. A driver awaits it before it takes
+   * names that users see (`da0`), so that they depend on the order of the devices, never on which was faster.
+   */
+  earlierSettled(): Promise<void>
+  /** The device stopped working while attached: it is detached and listed as `failed` with this error. */
+  fail(error: Error): void
 }
 
 /** FreeBSD's BUS_PROBE_* values: the highest wins. */

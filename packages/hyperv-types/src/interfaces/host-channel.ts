@@ -1,5 +1,5 @@
 import type { GuestMemory } from '../memory/guest-memory.ts'
-import type { ChannelStatistics, ChannelHandlers, PacketSender } from './channel.ts'
+import type { ChannelHandlers, ChannelStatistics, PacketSender } from './channel.ts'
 
 /** Guest memory described by a GPADL, as the host sees it: checked once, when it was made. */
 export interface HostGpadl {

@@ -49,6 +49,8 @@ export function createBacking(kind: Exclude<MemoryKind, 'mapped'>, byteLength: n
     }
   } catch (cause) {
     const mib = byteLength / 2 ** 20
-    throw new MemoryError('exhausted', `${mib} MiB of guest memory of kind ${kind} cannot be had; ask for less`, { cause })
+    throw new MemoryError('exhausted', `${mib} MiB of guest memory of kind ${kind} cannot be had; ask for less`, {
+      cause,
+    })
   }
 }

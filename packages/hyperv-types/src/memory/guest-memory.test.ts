@@ -26,18 +26,27 @@ describe('GuestMemory', () => {
 
   it('refuses regions that overlap or are not whole pages', () => {
     const page = createBacking('plain', PAGE_SIZE)
-    expect(() => new GuestMemory([{ gpa: 0, backing: page }, { gpa: 0, backing: page }])).toThrow(/overlaps/)
+    expect(
+      () =>
+        new GuestMemory([
+          { gpa: 0, backing: page },
+          { gpa: 0, backing: page },
+        ]),
+    ).toThrow(/overlaps/)
     expect(() => new GuestMemory([{ gpa: 512, backing: page }])).toThrow(/whole pages/)
   })
 
   it('[GM-11] agrees with a naive model at every boundary, zero lengths included', () => {
     const bases = [0, 2 * PAGE_SIZE, 4 * PAGE_SIZE, 5 * PAGE_SIZE, FOUR_GIB, FOUR_GIB + 3 * PAGE_SIZE, 2 ** 52]
-    const address = fc.tuple(fc.constantFrom(...bases), fc.integer({ min: -3, max: 3 })).map(([base, delta]) => base + delta)
+    const address = fc
+      .tuple(fc.constantFrom(...bases), fc.integer({ min: -3, max: 3 }))
+      .map(([base, delta]) => base + delta)
     fc.assert(
       fc.property(address, fc.constantFrom(0, 1, 2, 3, PAGE_SIZE, 2 * PAGE_SIZE), (gpa, length) => {
         const memory = sparse()
         const inside = memory.regions.some(
-          (region) => gpa >= region.gpa && gpa < region.gpa + region.byteLength && gpa + length <= region.gpa + region.byteLength,
+          (region) =>
+            gpa >= region.gpa && gpa < region.gpa + region.byteLength && gpa + length <= region.gpa + region.byteLength,
         )
         expect(memory.contains(gpa, length)).toBe(inside)
         const data = new Uint8Array(length).fill(0x5a)

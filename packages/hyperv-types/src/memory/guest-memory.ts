@@ -1,5 +1,6 @@
 import { MemoryError } from '../errors.ts'
-import { type Backing, createBacking, type MemoryKind, type WasmMemory } from './backing.ts'
+import type { Backing, MemoryKind, WasmMemory } from './backing.ts'
+import { createBacking } from './backing.ts'
 import { PAGE_SIZE } from './page.ts'
 
 /** A run of guest-physical addresses that has memory behind it. */
@@ -45,7 +46,8 @@ export class GuestMemory {
       if (gpa % PAGE_SIZE !== 0 || byteLength % PAGE_SIZE !== 0 || byteLength === 0 || gpa + byteLength > 2 ** 52) {
         throw new MemoryError('bad-region', `region ${hex(gpa)} of ${byteLength} bytes is not whole pages below 2^52`)
       }
-      if (gpa < end) throw new MemoryError('bad-region', `region at ${hex(gpa)} overlaps the one that ends at ${hex(end)}`)
+      if (gpa < end)
+        throw new MemoryError('bad-region', `region at ${hex(gpa)} overlaps the one that ends at ${hex(end)}`)
       end = gpa + byteLength
       total += byteLength
     }

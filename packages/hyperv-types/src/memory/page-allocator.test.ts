@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { createBacking } from './backing.ts'
 import { GuestMemory } from './guest-memory.ts'
 import { PAGE_SIZE } from './page.ts'
-import { PageAllocator, type PageRun } from './page-allocator.ts'
+import type { PageRun } from './page-allocator.ts'
+import { PageAllocator } from './page-allocator.ts'
 
 function allocator(): PageAllocator {
   const memory = new GuestMemory([

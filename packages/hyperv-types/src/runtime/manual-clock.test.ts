@@ -13,7 +13,11 @@ describe('ManualClock', () => {
     })
     clock.after(15, () => seen.push(['never', 0])).cancel()
     await clock.advance(30)
-    expect(seen).toEqual([['a', 10], ['c', 15], ['b', 20]])
+    expect(seen).toEqual([
+      ['a', 10],
+      ['c', 15],
+      ['b', 20],
+    ])
     expect(clock.now()).toBe(30)
     expect(clock.pendingTimers).toBe(0)
   })

@@ -1,0 +1,7 @@
+export { DeviceNode } from './device-node.ts'
+export { DeviceTree, type KernelModule, ModuleError, type ModuleErrorCode } from './device-tree.ts'
+export { createKernel, type GuestKernel, type KernelOptions } from './kernel.ts'
+export { type Message, MessageBuffer, type MessageBufferOptions } from './message-buffer.ts'
+export { type SysctlEntry, SysctlError, type SysctlErrorCode, SysctlTree } from './sysctl.ts'
+export { KernelEnvironment, parseTunable } from './tunables.ts'
+export { Units } from './unit-registry.ts'

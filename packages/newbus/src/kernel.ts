@@ -1,0 +1,91 @@
+import type {
+  BlockDevice,
+  Clock,
+  Kernel,
+  Logger,
+  NetworkInterface,
+  PageAllocator,
+  PowerRequest,
+  RandomSource,
+} from '@bis/hyperv-types'
+import { MessageBuffer } from './message-buffer.ts'
+import { SysctlTree } from './sysctl.ts'
+import { KernelEnvironment } from './tunables.ts'
+import { Units } from './unit-registry.ts'
+
+export interface KernelOptions {
+  readonly clock: Clock
+  readonly random: RandomSource
+  readonly pages: PageAllocator
+  readonly tunables?: Readonly<Record<string, string>>
+  /** Keep `debug` lines in dmesg. */
+  readonly verbose?: boolean
+  /** Called for a shutdown that a driver asks for; answers whether it will happen. Without it all are refused. */
+  readonly onPowerRequest?: (request: PowerRequest, reason: string) => boolean
+}
+
+/** The guest kernel as its drivers see it, with what only the machine around it needs besides. */
+export interface GuestKernel extends Kernel {
+  readonly dmesg: MessageBuffer
+  readonly log: Logger
+  readonly tunables: KernelEnvironment
+  readonly sysctl: SysctlTree
+  readonly disks: Units<BlockDevice>
+  readonly interfaces: Units<NetworkInterface>
+  /** The guest's time of day in milliseconds since 1970-01-01 UTC. */
+  realtime(): number
+}
+
+export function createKernel(options: KernelOptions): GuestKernel {
+  const { clock, random, pages } = options
+  const dmesg = new MessageBuffer(clock, options.verbose === undefined ? {} : { verbose: options.verbose })
+  const kernelClock = new KernelTime(clock)
+  return {
+    clock: kernelClock,
+    random,
+    pages,
+    dmesg,
+    log: dmesg.logger(),
+    tunables: new KernelEnvironment(options.tunables),
+    sysctl: new SysctlTree(),
+    disks: new Units<BlockDevice>(),
+    interfaces: new Units<NetworkInterface>(),
+    realtime: () => kernelClock.realtime(),
+    setRealtime: (milliseconds) => kernelClock.setRealtime(milliseconds),
+    requestPower: (request, reason) => options.onPowerRequest?.(request, reason) ?? false,
+  }
+}
+
+/** The machine's clock with the guest's own time of day, which the guest can set. */
+class KernelTime implements Clock {
+  readonly #clock: Clock
+  #offset = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  now(): number {
+    return this.#clock.now()
+  }
+
+  realtime(): number {
+    return this.#clock.realtime() + this.#offset
+  }
+
+  setRealtime(milliseconds: number): void {
+    this.#offset = milliseconds - this.#clock.realtime()
+  }
+
+  after(milliseconds: number, task: () => void): ReturnType<Clock['after']> {
+    return this.#clock.after(milliseconds, task)
+  }
+
+  soon(task: () => void): void {
+    this.#clock.soon(task)
+  }
+
+  later(task: () => void): void {
+    this.#clock.later(task)
+  }
+}
