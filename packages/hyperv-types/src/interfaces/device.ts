@@ -46,6 +46,8 @@ export type PowerRequest = 'power-off' | 'reboot' | 'hibernate'
 export interface Kernel {
   readonly clock: Clock
   readonly random: RandomSource
+  /** The message buffer (dmesg), lines as they are: what no device says, such as `da0 at storvsc0 …`. */
+  readonly log: Logger
   readonly pages: PageAllocator
   readonly tunables: Tunables
   readonly sysctl: SysctlNode

@@ -24,6 +24,13 @@ export interface HostChannel extends PacketSender {
   /** The 120 bytes of the guest's OPEN_CHANNEL. */
   readonly userData: Uint8Array
   readonly statistics: ChannelStatistics
+  /**
+   * Takes no more packets out of the ring after the running `onPacket`, until {@link HostChannel.resume}: the device has
+   * as many requests in hand as it can hold, and the guest sees a ring that fills up. `onWritable` and `onClose` are
+   * still called. Calling either twice changes nothing.
+   */
+  pause(): void
+  resume(): void
   /** A GPADL that the guest made on this device's channels, or undefined. */
   gpadl(handle: number): HostGpadl | undefined
   /**
