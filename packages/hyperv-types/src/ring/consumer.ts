@@ -1,6 +1,7 @@
 import { RingError } from './errors.ts'
 import { DESCRIPTOR_BYTES } from './layout.ts'
 import type { Packet } from './packet.ts'
+import { longestPacket, ringDataBytes } from './size.ts'
 
 /** What `next` found. */
 export const ReadResult = {
@@ -28,7 +29,7 @@ export type DrainResult = (typeof DrainResult)[keyof typeof DrainResult]
 export interface RingHandler {
   /** May use `packet` during the call only. */
   onPacket(packet: Packet): void
-  /** A packet of `packet.length` bytes, more than the consumer's scratch holds, was skipped. */
+  /** A packet of `packet.length` bytes, more than this consumer takes, was skipped. */
   onOversized(packet: Packet): void
   /** The producer waits for room and has it now: signal it. */
   signalProducer(): void
@@ -40,7 +41,7 @@ export interface RingHandler {
  */
 export interface RingConsumer {
   readonly dataBytes: number
-  /** The longest packet this consumer takes: the size of its scratch. */
+  /** The longest packet this consumer takes, in bytes, trailer excluded. */
   readonly longestPacket: number
   /** The packet last taken; reused. */
   readonly packet: Packet
@@ -74,6 +75,9 @@ export interface RingConsumer {
    */
   unmask(): boolean
 
+  /** Ends the work on this ring and lets go of the private memory: `packet` is void, and every later call finds `CORRUPT`. */
+  close(): void
+
   /** Bytes that wait to be read, by a fresh look; 0 for a dead ring. */
   readable(): number
 
@@ -85,9 +89,16 @@ export interface RingConsumer {
   drain(handler: RingHandler, budget: number): DrainResult
 }
 
-/** @throws RingError `bad-scratch` */
-export function checkScratch(scratch: Uint8Array): void {
-  if (scratch.byteLength < DESCRIPTOR_BYTES || scratch.byteLength % 8 !== 0) {
-    throw new RingError('bad-scratch', `scratch of ${scratch.byteLength} bytes: it must be a multiple of 8, at least ${DESCRIPTOR_BYTES}`)
+/**
+ * Bytes of private memory for packets up to `longest`: more than the ring can hold is never needed.
+ * @throws RingError `bad-longest-packet`
+ */
+export function scratchBytes(ring: Uint8Array, longest: number): number {
+  if (!(longest >= DESCRIPTOR_BYTES)) {
+    throw new RingError(
+      'bad-longest-packet',
+      `packets of up to ${longest} bytes: the descriptor alone has ${DESCRIPTOR_BYTES}`,
+    )
   }
+  return Math.ceil(Math.min(longest, longestPacket(ringDataBytes(ring.byteLength))) / 8) * 8
 }

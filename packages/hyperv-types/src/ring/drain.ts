@@ -1,4 +1,5 @@
-import { DrainResult, ReadResult, type RingConsumer, type RingHandler } from './consumer.ts'
+import type { RingConsumer, RingHandler } from './consumer.ts'
+import { DrainResult, ReadResult } from './consumer.ts'
 
 /** The consumer's algorithm, the same for every kind of consumer. */
 export function drainRing(ring: RingConsumer, handler: RingHandler, budget: number): DrainResult {

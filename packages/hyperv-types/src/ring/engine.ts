@@ -1,5 +1,6 @@
 import { RingAccess } from './access.ts'
 import type { RingConsumer } from './consumer.ts'
+import { scratchBytes } from './consumer.ts'
 import type { RingProducer } from './producer.ts'
 import { ScriptConsumer } from './script-consumer.ts'
 import { ScriptProducer } from './script-producer.ts'
@@ -17,10 +18,10 @@ export interface RingEngine {
 
   /**
    * The reading end of a ring that exists already.
-   * @param scratch private memory for one packet, a multiple of 8 bytes; its size is the longest packet taken
-   * @throws RingError `bad-ring-size`, `bad-alignment`, `bad-scratch`
+   * @param longestPacket bytes of the longest packet taken, descriptor and padding included; up to what the ring can hold
+   * @throws RingError `bad-ring-size`, `bad-alignment`, `bad-longest-packet`
    */
-  consumer(ring: Uint8Array, scratch: Uint8Array): RingConsumer
+  consumer(ring: Uint8Array, longestPacket: number): RingConsumer
 }
 
 /** Plain script; works over any ArrayBuffer or SharedArrayBuffer, a mapped file included. */
@@ -30,8 +31,8 @@ export const scriptEngine: RingEngine = {
     checkRing(ring)
     return new ScriptProducer(new RingAccess(ring))
   },
-  consumer(ring, scratch) {
+  consumer(ring, longestPacket) {
     checkRing(ring)
-    return new ScriptConsumer(new RingAccess(ring), scratch)
+    return new ScriptConsumer(new RingAccess(ring), new Uint8Array(scratchBytes(ring, longestPacket)))
   },
 }

@@ -5,4 +5,13 @@ export { RingError, type RingErrorCode } from './errors.ts'
 export * from './layout.ts'
 export { Packet } from './packet.ts'
 export { NO_BYTES, type RingProducer, WriteResult } from './producer.ts'
-export { checkRing, longestPacket, packetBytes, ringBytesFor, ringDataBytes, type RingPair, splitRingPair } from './size.ts'
+export { GpaRanges, pageCountOf, RangeFault, RangeList, XferPageRanges } from './ranges.ts'
+export {
+  checkRing,
+  longestPacket,
+  packetBytes,
+  type RingPair,
+  ringBytesFor,
+  ringDataBytes,
+  splitRingPair,
+} from './size.ts'

@@ -1,11 +1,12 @@
+import type { Packet as PacketView } from '../interfaces/packet.ts'
 import { DESCRIPTOR_BYTES } from './layout.ts'
 
 /**
  * A view of the packet last taken from a ring, in the consumer's private memory. It is reused: use it, and the bytes behind
  * it, until the next packet is asked for. Lengths and offsets have been checked against each other.
  */
-export class Packet {
-  /** Private memory that holds the packet. */
+export class Packet implements PacketView {
+  /** Private memory that holds the packet from its first byte on. */
   readonly bytes: Uint8Array
   readonly view: DataView
   /** `PacketType`, or anything else the peer wrote. */
@@ -13,9 +14,7 @@ export class Packet {
   flags = 0
   transactionIdLow = 0
   transactionIdHigh = 0
-  /** Where the packet (its descriptor) begins in `bytes`. */
-  offset = 0
-  /** Bytes from the packet's beginning to its payload, descriptor included: 16 or more, a multiple of 8. */
+  /** Bytes from the packet's beginning to its payload, descriptor included: 16 or more, a multiple of 8. Equals `dataOffset`. */
   headerLength = 0
   /** Bytes of the whole packet, padding included and trailer excluded: a multiple of 8. */
   length = 0

@@ -47,8 +47,15 @@ export interface RingProducer {
    * @throws RingError `bad-packet` for a range outside its buffer, `packet-too-long` for what no empty ring could take
    */
   write(
-    type: number, flags: number, transactionIdLow: number, transactionIdHigh: number,
-    header: Uint8Array, headerLength: number, payload: Uint8Array, payloadOffset: number, payloadLength: number,
+    type: number,
+    flags: number,
+    transactionIdLow: number,
+    transactionIdHigh: number,
+    header: Uint8Array,
+    headerLength: number,
+    payload: Uint8Array,
+    payloadOffset: number,
+    payloadLength: number,
   ): WriteResult
 
   /**
@@ -56,8 +63,15 @@ export interface RingProducer {
    * @returns `WRITTEN`, `RING_FULL` or `RING_CORRUPT`
    */
   put(
-    type: number, flags: number, transactionIdLow: number, transactionIdHigh: number,
-    header: Uint8Array, headerLength: number, payload: Uint8Array, payloadOffset: number, payloadLength: number,
+    type: number,
+    flags: number,
+    transactionIdLow: number,
+    transactionIdHigh: number,
+    header: Uint8Array,
+    headerLength: number,
+    payload: Uint8Array,
+    payloadOffset: number,
+    payloadLength: number,
   ): WriteResult
 
   /**
@@ -72,14 +86,24 @@ export interface RingProducer {
 
 /** Refuses what only a mistaken caller can ask for. Shared by all producers. */
 export function checkPacket(
-  longest: number, header: Uint8Array, headerLength: number,
-  payload: Uint8Array, payloadOffset: number, payloadLength: number,
+  longest: number,
+  header: Uint8Array,
+  headerLength: number,
+  payload: Uint8Array,
+  payloadOffset: number,
+  payloadLength: number,
 ): void {
   if (headerLength % 8 !== 0 || !(headerLength >= 0 && headerLength <= header.length)) {
-    throw new RingError('bad-packet', `extra header of ${headerLength} bytes from a buffer of ${header.length}: it must be a multiple of 8 inside it`)
+    throw new RingError(
+      'bad-packet',
+      `extra header of ${headerLength} bytes from a buffer of ${header.length}: it must be a multiple of 8 inside it`,
+    )
   }
   if (!(payloadOffset >= 0 && payloadLength >= 0 && payloadOffset + payloadLength <= payload.length)) {
-    throw new RingError('bad-packet', `payload [${payloadOffset}, ${payloadOffset + payloadLength}) lies outside its buffer of ${payload.length} bytes`)
+    throw new RingError(
+      'bad-packet',
+      `payload [${payloadOffset}, ${payloadOffset + payloadLength}) lies outside its buffer of ${payload.length} bytes`,
+    )
   }
   const length = packetBytes(headerLength, payloadLength)
   if (length > longest) {

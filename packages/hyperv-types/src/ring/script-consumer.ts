@@ -1,5 +1,6 @@
 import type { RingAccess } from './access.ts'
-import { checkScratch, DrainResult, ReadResult, type RingConsumer, type RingHandler } from './consumer.ts'
+import type { RingConsumer, RingHandler } from './consumer.ts'
+import { DrainResult, ReadResult } from './consumer.ts'
 import { drainRing } from './drain.ts'
 import { DESCRIPTOR_BYTES, TRAILER_BYTES } from './layout.ts'
 import { Packet } from './packet.ts'
@@ -27,7 +28,6 @@ export class ScriptConsumer implements RingConsumer {
   #draining = false
 
   constructor(access: RingAccess, scratch: Uint8Array) {
-    checkScratch(scratch)
     this.#access = access
     this.#scratch = scratch
     this.dataBytes = access.dataBytes
@@ -44,14 +44,17 @@ export class ScriptConsumer implements RingConsumer {
       if (this.#read === this.#write) return ReadResult.EMPTY
     }
     const readable = this.#distance(this.#read, this.#write)
-    if (readable < DESCRIPTOR_BYTES + TRAILER_BYTES) return this.#die(`${readable} readable bytes at ${this.#read}: too few for a packet`)
+    if (readable < DESCRIPTOR_BYTES + TRAILER_BYTES)
+      return this.#die(`${readable} readable bytes at ${this.#read}: too few for a packet`)
     const scratch = this.#scratch
     const { packet } = this
     this.#access.copyOut(this.#read, scratch, 0, DESCRIPTOR_BYTES)
     const headerLength = packet.view.getUint16(2, true) * 8
     const length = packet.view.getUint16(4, true) * 8
     if (headerLength < DESCRIPTOR_BYTES || headerLength > length || length + TRAILER_BYTES > readable) {
-      return this.#die(`packet at ${this.#read} with ${headerLength} bytes of header in ${length}, where ${readable} are readable`)
+      return this.#die(
+        `packet at ${this.#read} with ${headerLength} bytes of header in ${length}, where ${readable} are readable`,
+      )
     }
     const start = this.#read
     this.#read = this.#after(start, length + TRAILER_BYTES)
@@ -96,6 +99,10 @@ export class ScriptConsumer implements RingConsumer {
     this.masked = false
     this.#access.storeInterruptMask(0)
     return this.readable() !== 0
+  }
+
+  close(): void {
+    this.corruption ??= 'closed'
   }
 
   readable(): number {

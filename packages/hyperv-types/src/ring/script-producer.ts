@@ -1,6 +1,7 @@
 import type { RingAccess } from './access.ts'
 import { DESCRIPTOR_BYTES, TRAILER_BYTES } from './layout.ts'
-import { checkPacket, type RingProducer, WriteResult } from './producer.ts'
+import type { RingProducer } from './producer.ts'
+import { checkPacket, WriteResult } from './producer.ts'
 import { consumerNeedsSignal } from './signal.ts'
 import { longestPacket, packetBytes } from './size.ts'
 
@@ -38,18 +39,40 @@ export class ScriptProducer implements RingProducer {
   }
 
   write(
-    type: number, flags: number, transactionIdLow: number, transactionIdHigh: number,
-    header: Uint8Array, headerLength: number, payload: Uint8Array, payloadOffset: number, payloadLength: number,
+    type: number,
+    flags: number,
+    transactionIdLow: number,
+    transactionIdHigh: number,
+    header: Uint8Array,
+    headerLength: number,
+    payload: Uint8Array,
+    payloadOffset: number,
+    payloadLength: number,
   ): WriteResult {
     const result = this.put(
-      type, flags, transactionIdLow, transactionIdHigh, header, headerLength, payload, payloadOffset, payloadLength,
+      type,
+      flags,
+      transactionIdLow,
+      transactionIdHigh,
+      header,
+      headerLength,
+      payload,
+      payloadOffset,
+      payloadLength,
     )
     return result === WriteResult.WRITTEN ? this.publish() : result
   }
 
   put(
-    type: number, flags: number, transactionIdLow: number, transactionIdHigh: number,
-    header: Uint8Array, headerLength: number, payload: Uint8Array, payloadOffset: number, payloadLength: number,
+    type: number,
+    flags: number,
+    transactionIdLow: number,
+    transactionIdHigh: number,
+    header: Uint8Array,
+    headerLength: number,
+    payload: Uint8Array,
+    payloadOffset: number,
+    payloadLength: number,
   ): WriteResult {
     checkPacket(this.longestPacket, header, headerLength, payload, payloadOffset, payloadLength)
     if (this.corruption !== undefined) return WriteResult.RING_CORRUPT

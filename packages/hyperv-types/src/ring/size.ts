@@ -43,7 +43,10 @@ export function checkRing(ring: Uint8Array): void {
     )
   }
   if (ring.byteOffset % 8 !== 0) {
-    throw new RingError('bad-alignment', `a ring at byte ${ring.byteOffset} of its buffer: its offset must be a multiple of 8`)
+    throw new RingError(
+      'bad-alignment',
+      `a ring at byte ${ring.byteOffset} of its buffer: its offset must be a multiple of 8`,
+    )
   }
 }
 

@@ -1,7 +1,5 @@
-import {
-  initRing, NO_BYTES, type Packet, PacketType, ReadResult, type RingConsumer, type RingEngine, type RingProducer, scriptEngine,
-  type WriteResult,
-} from '@bis/hyperv-types/ring'
+import type { Packet, RingConsumer, RingEngine, RingProducer, WriteResult } from '@bis/hyperv-types/ring'
+import { initRing, NO_BYTES, PacketType, ReadResult, scriptEngine } from '@bis/hyperv-types/ring'
 
 /** Where a ring's bytes come from, and what works on them. */
 export interface RingBed {
@@ -9,8 +7,6 @@ export interface RingBed {
   readonly engine: RingEngine
   /** A window of zeroed memory, 4096-aligned. What an earlier call gave is no longer used. */
   ring(bytes: number): Uint8Array
-  /** Private memory for a consumer. */
-  scratch(bytes: number): Uint8Array
 }
 
 export interface Pair {
@@ -23,7 +19,7 @@ export interface Pair {
 
 export function ends(
   bed: RingBed,
-  options: { pages?: number; scratch?: number; start?: number; pendingSendSize?: boolean; dirt?: number } = {},
+  options: { pages?: number; longest?: number; start?: number; pendingSendSize?: boolean; dirt?: number } = {},
 ): Pair {
   const ring = bed.ring((options.pages ?? 2) * 4096)
   initRing(ring, options)
@@ -36,7 +32,7 @@ export function ends(
     control,
     data,
     producer: bed.engine.producer(ring),
-    consumer: bed.engine.consumer(ring, bed.scratch(options.scratch ?? 4096)),
+    consumer: bed.engine.consumer(ring, options.longest ?? 4096),
   }
 }
 
@@ -70,16 +66,9 @@ function window(buffer: ArrayBufferLike, at: number, bytes: number): Uint8Array 
 }
 
 const ROOM = 1 << 20
-const privately = (bytes: number) => new Uint8Array(bytes)
 
-/** Script over each kind of memory, with the scratch in a buffer of its own and in the ring's. */
+/** Script over each kind of memory. */
 export const scriptBeds: readonly RingBed[] = [
-  { name: 'script on ArrayBuffer', buffer: new ArrayBuffer(ROOM * 2), own: false },
-  { name: 'script on SharedArrayBuffer', buffer: new SharedArrayBuffer(ROOM * 2), own: false },
-  { name: 'script on SharedArrayBuffer, scratch beside the ring', buffer: new SharedArrayBuffer(ROOM * 2), own: true },
-].map(({ name, buffer, own }) => ({
-  name,
-  engine: scriptEngine,
-  ring: (bytes) => window(buffer, 8192, bytes),
-  scratch: own ? (bytes) => window(buffer, ROOM, bytes) : privately,
-}))
+  { name: 'script on ArrayBuffer', buffer: new ArrayBuffer(ROOM) },
+  { name: 'script on SharedArrayBuffer', buffer: new SharedArrayBuffer(ROOM) },
+].map(({ name, buffer }) => ({ name, engine: scriptEngine, ring: (bytes) => window(buffer, 8192, bytes) }))

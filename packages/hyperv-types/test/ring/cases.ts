@@ -1,8 +1,16 @@
+import type { RingConsumer, RingHandler } from '@bis/hyperv-types/ring'
 import {
-  ControlOffset, DrainResult, NO_BYTES, PacketType, ReadResult, type RingConsumer, RingError, type RingHandler, WriteResult,
+  ControlOffset,
+  DrainResult,
+  NO_BYTES,
+  PacketType,
+  ReadResult,
+  RingError,
+  WriteResult,
 } from '@bis/hyperv-types/ring'
 import { expect } from 'vitest'
-import { ends, pattern, payloadOf, put, type RingBed, send, take } from './bed.ts'
+import type { RingBed } from './bed.ts'
+import { ends, pattern, payloadOf, put, send, take } from './bed.ts'
 
 const { WRITTEN, WRITTEN_SIGNAL, RING_FULL, RING_CORRUPT } = WriteResult
 const { EMPTY, PACKET, OVERSIZED, CORRUPT } = ReadResult
@@ -40,11 +48,42 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
     run(bed) {
       const { producer, data, control } = ends(bed, { start: 64, dirt: 0xee })
       const payload = Uint8Array.of(1, 2, 3, 4, 5)
-      expect(producer.write(PacketType.completion, 1, 0x11223344, 0xffeeddcc, NO_BYTES, 0, payload, 0, 5)).toBe(WRITTEN_SIGNAL)
+      expect(producer.write(PacketType.completion, 1, 0x11223344, 0xffeeddcc, NO_BYTES, 0, payload, 0, 5)).toBe(
+        WRITTEN_SIGNAL,
+      )
       expect(Array.from(data.subarray(64, 96))).toEqual([
-        0x0b, 0, 2, 0, 3, 0, 1, 0, 0x44, 0x33, 0x22, 0x11, 0xcc, 0xdd, 0xee, 0xff, // descriptor
-        1, 2, 3, 4, 5, 0, 0, 0, // payload and padding
-        0, 0, 0, 0, 64, 0, 0, 0, // trailer
+        0x0b,
+        0,
+        2,
+        0,
+        3,
+        0,
+        1,
+        0,
+        0x44,
+        0x33,
+        0x22,
+        0x11,
+        0xcc,
+        0xdd,
+        0xee,
+        0xff, // descriptor
+        1,
+        2,
+        3,
+        4,
+        5,
+        0,
+        0,
+        0, // payload and padding
+        0,
+        0,
+        0,
+        0,
+        64,
+        0,
+        0,
+        0, // trailer
       ])
       expect(control[WRITE]).toBe(96)
       expect(data[96]).toBe(0xee)
@@ -60,10 +99,16 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
       expect(consumer.next()).toBe(PACKET)
       const { packet } = consumer
       expect(packet).toMatchObject({
-        type: 9, flags: 1, transactionIdLow: 0xffffffff, transactionIdHigh: 0x80000001, headerLength: 32, length: 64, dataLength: 32,
+        type: 9,
+        flags: 1,
+        transactionIdLow: 0xffffffff,
+        transactionIdHigh: 0x80000001,
+        headerLength: 32,
+        length: 64,
+        dataLength: 32,
       })
       expect(payloadOf(packet)).toEqual(Array.from(payload.subarray(8)))
-      expect(Array.from(packet.bytes.subarray(packet.offset + 16, packet.dataOffset))).toEqual(Array.from(header.subarray(0, 16)))
+      expect(Array.from(packet.bytes.subarray(16, packet.dataOffset))).toEqual(Array.from(header.subarray(0, 16)))
       expect(consumer.next()).toBe(EMPTY)
     },
   },
@@ -325,7 +370,7 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
   {
     name: '[RB-07] reads the longest packet whole, skips a longer one by its own length, once, and reads on',
     run(bed) {
-      const { producer, consumer } = ends(bed, { scratch: 128, start: D - 64 })
+      const { producer, consumer } = ends(bed, { longest: 128, start: D - 64 })
       const collector = new Collector()
       send(producer, pattern(112))
       send(producer, pattern(120))
@@ -341,12 +386,17 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
   {
     name: '[RB-09] of a packet too long only the length is told, and no room is given back before commit',
     run(bed) {
-      const { producer, consumer, control } = ends(bed, { scratch: 64 })
+      const { producer, consumer, control } = ends(bed, { longest: 64 })
       producer.write(PacketType.completion, 1, 77, 88, NO_BYTES, 0, pattern(100), 0, 100)
       send(producer, pattern(8))
       expect(consumer.next()).toBe(OVERSIZED)
       expect(consumer.packet).toMatchObject({
-        type: 0, flags: 0, transactionIdLow: 0, transactionIdHigh: 0, length: 120, dataLength: 0,
+        type: 0,
+        flags: 0,
+        transactionIdLow: 0,
+        transactionIdHigh: 0,
+        length: 120,
+        dataLength: 0,
       })
       expect(control[READ]).toBe(0)
       expect(take(consumer)).toEqual(Array.from(pattern(8)))
@@ -393,7 +443,7 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
         const ring = bed.ring(8192)
         new Uint32Array(ring.buffer, ring.byteOffset, 1024)[word] = D
         const producer = bed.engine.producer(ring)
-        const consumer = bed.engine.consumer(ring, bed.scratch(64))
+        const consumer = bed.engine.consumer(ring, 64)
         expect(send(producer, pattern(8))).toBe(RING_CORRUPT)
         expect(consumer.next()).toBe(CORRUPT)
       }
@@ -404,7 +454,16 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
     run(bed) {
       // offset8, length8, readable bytes
       const lies = [
-        [0, 4, 40], [1, 4, 40], [5, 4, 40], [2, 1, 40], [2, 0, 40], [2, 5, 40], [2, 65535, 40], [65535, 65535, 40], [2, 2, 16], [2, 2, 8],
+        [0, 4, 40],
+        [1, 4, 40],
+        [5, 4, 40],
+        [2, 1, 40],
+        [2, 0, 40],
+        [2, 5, 40],
+        [2, 65535, 40],
+        [65535, 65535, 40],
+        [2, 2, 16],
+        [2, 2, 8],
       ] as const
       for (const [offset8, length8, readable] of lies) {
         const { consumer, control, data } = ends(bed)
@@ -415,6 +474,17 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
         expect(consumer.commit()).toBe(false)
         expect(control[READ]).toBe(0)
       }
+    },
+  },
+  {
+    name: 'reads nothing more once closed',
+    run(bed) {
+      const { producer, consumer } = ends(bed)
+      send(producer, pattern(8))
+      consumer.close()
+      expect(consumer.next()).toBe(CORRUPT)
+      expect(consumer.corruption).toBe('closed')
+      expect(consumer.drain(new Collector(), 10)).toBe(DrainResult.CORRUPT)
     },
   },
   {
@@ -435,7 +505,7 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
       skip(consumer, 1)
       consumer.commit()
       send(bed.engine.producer(ring), pattern(16, 3))
-      const heir = bed.engine.consumer(ring, bed.scratch(64))
+      const heir = bed.engine.consumer(ring, 64)
       expect(take(heir)).toEqual(Array.from(pattern(16, 2)))
       expect(take(heir)).toEqual(Array.from(pattern(16, 3)))
       expect(take(heir)).toBe(EMPTY)
