@@ -1,0 +1,8 @@
+export {
+  HOST_RELEASES,
+  type HostRelease,
+  type HostReleaseName,
+  hostRelease,
+  type IcVersion,
+  type IcVersions,
+} from './host-release.ts'
