@@ -2,7 +2,11 @@
 // first, so that this measures what a user of the package runs.
 import { layout, u16, u32, u64 } from '@bis/hyperv-types/struct'
 
-const descriptor = layout('vmpacket_descriptor', { type: u16, offset8: u16, len8: u16, flags: u16, trans_id: u64 }, { size: 16 })
+const descriptor = layout(
+  'vmpacket_descriptor',
+  { type: u16, offset8: u16, len8: u16, flags: u16, trans_id: u64 },
+  { size: 16 },
+)
 const range = layout('range', { byte_count: u32, byte_offset: u32, first_pfn: u64 }, { size: 16 })
 
 const RECORDS = 4096
@@ -25,7 +29,9 @@ function rawRead(view) {
 function layoutRead(view) {
   let sum = 0
   for (let base = 0; base < RECORDS * 32; base += 32) {
-    sum = (sum + descriptor.type.get(view, base) + descriptor.len8.get(view, base) + descriptor.trans_id.low(view, base)) | 0
+    sum =
+      (sum + descriptor.type.get(view, base) + descriptor.len8.get(view, base) + descriptor.trans_id.low(view, base)) |
+      0
     sum = (sum + range.byte_count.get(view, base + 16) + range.byte_offset.get(view, base + 16)) | 0
   }
   return sum
@@ -66,10 +72,19 @@ function nanosecondsPerRecord(work, view) {
 const rows = []
 for (const [memory, make] of Object.entries(memories)) {
   const view = new DataView(make())
-  for (const [name, raw, ours] of [['read 5 fields', rawRead, layoutRead], ['write 5 words', rawWrite, layoutWrite]]) {
+  for (const [name, raw, ours] of [
+    ['read 5 fields', rawRead, layoutRead],
+    ['write 5 words', rawWrite, layoutWrite],
+  ]) {
     const plain = nanosecondsPerRecord(raw, view)
     const accessors = nanosecondsPerRecord(ours, view)
-    rows.push({ memory, work: name, 'raw ns': plain.toFixed(2), 'layout ns': accessors.toFixed(2), ratio: (accessors / plain).toFixed(2) })
+    rows.push({
+      memory,
+      work: name,
+      'raw ns': plain.toFixed(2),
+      'layout ns': accessors.toFixed(2),
+      ratio: (accessors / plain).toFixed(2),
+    })
   }
 }
 if (process.argv.includes('--json')) console.log(JSON.stringify(rows))

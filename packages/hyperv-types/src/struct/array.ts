@@ -1,7 +1,8 @@
 /** Arrays of fixed length, and arrays that fill the rest of a message. */
+
+import type { Accessor, FieldType } from './field.ts'
 import { fieldType } from './field.ts'
 import { LayoutError } from './layout-error.ts'
-import type { Accessor, FieldType } from './field.ts'
 
 /** The values an element's accessor reads and takes. */
 type Read<A> = A extends { read(...args: never): infer V } ? V : never

@@ -1,7 +1,8 @@
 /** Bit-fields inside a little-endian word of 8, 16, 32 or 64 bits. */
+
+import type { Accessor, FieldType } from './field.ts'
 import { fieldType } from './field.ts'
 import { LayoutError } from './layout-error.ts'
-import type { Accessor, FieldType } from './field.ts'
 
 /** A bit by its number, or `[lowest bit, width]`. */
 export type BitRange = number | readonly [low: number, width: number]
@@ -124,7 +125,10 @@ export function bits<const R extends Record<string, BitRange>>(
     const [low, width] = typeof range === 'number' ? ([range, 1] as const) : range
     const mask = ((1n << BigInt(width)) - 1n) << BigInt(low)
     if (low < 0 || width < 1 || width > 53 || low + width > wordBytes * 8 || (taken & mask) !== 0n) {
-      throw new LayoutError('bad-layout', `bits ${name}: [${low}, ${width}] overlaps or does not fit ${wordBytes * 8} bits`)
+      throw new LayoutError(
+        'bad-layout',
+        `bits ${name}: [${low}, ${width}] overlaps or does not fit ${wordBytes * 8} bits`,
+      )
     }
     taken |= mask
   }

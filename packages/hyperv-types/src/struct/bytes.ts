@@ -1,7 +1,8 @@
 /** Fields of plain bytes. */
+
+import type { Accessor, FieldType } from './field.ts'
 import { fieldType } from './field.ts'
 import { LayoutError } from './layout-error.ts'
-import type { Accessor, FieldType } from './field.ts'
 
 /** A blob of fixed length. Decodes to a copy; encodes from as many bytes or fewer, the rest is zero. */
 export class BytesField implements Accessor<Uint8Array> {

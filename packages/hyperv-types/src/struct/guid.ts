@@ -2,9 +2,10 @@
  * GUIDs. Text is `aabbccdd-eeff-gghh-iijj-kkllmmnnoopp` in lower case; on the wire the first three groups are
  * little-endian and the rest is in order: `dd cc bb aa ff ee hh gg ii jj kk ll mm nn oo pp`.
  */
+
+import type { Accessor } from './field.ts'
 import { fieldType } from './field.ts'
 import { LayoutError } from './layout-error.ts'
-import type { Accessor } from './field.ts'
 
 export const GUID_SIZE = 16
 

@@ -2,9 +2,10 @@
  * Integers of up to 32 bits. One small class for each width and byte order, so that a call of `get` or `set` on a
  * layout's field sees one object shape and is inlined; the base class holds what control paths use.
  */
+
+import type { Accessor } from './field.ts'
 import { fieldType } from './field.ts'
 import { LayoutError } from './layout-error.ts'
-import type { Accessor } from './field.ts'
 
 /** An integer field read as a number. `get` and `set` do not allocate, and `set` keeps the low bits of what it is given. */
 export abstract class IntegerField implements Accessor<number> {

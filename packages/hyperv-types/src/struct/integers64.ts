@@ -3,9 +3,10 @@
  * other side) or a number below 2^53 (`get`, `set`: for addresses, lengths and ids of our own). Control paths have
  * `getBigInt` and `setBigInt` too. `u64` and `u64be` decode to a number, `u64big` and `i64big` to a BigInt.
  */
+
+import type { Accessor } from './field.ts'
 import { fieldType } from './field.ts'
 import { LayoutError } from './layout-error.ts'
-import type { Accessor } from './field.ts'
 
 const WORD = 0x1_0000_0000
 
@@ -161,7 +162,10 @@ export class BigField implements Accessor<bigint> {
 
   write(value: bigint, view: DataView, base: number): void {
     if (BigInt[this.signed ? 'asIntN' : 'asUintN'](64, value) !== value) {
-      throw new LayoutError('bad-value', `${value} does not fit ${this.signed ? 'a signed' : 'an unsigned'} 64-bit field`)
+      throw new LayoutError(
+        'bad-value',
+        `${value} does not fit ${this.signed ? 'a signed' : 'an unsigned'} 64-bit field`,
+      )
     }
     this.set(view, base, value)
   }

@@ -1,6 +1,25 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
-import { array, at, bits, bytes, guid, layout, LayoutError, reserved, rest, restBytes, u16, u32, u32be, u64, u64big, u8, union, utf16 } from './index.ts'
 import type { InitOf, ValueOf } from './index.ts'
+import {
+  array,
+  at,
+  bits,
+  bytes,
+  guid,
+  LayoutError,
+  layout,
+  reserved,
+  rest,
+  restBytes,
+  u8,
+  u16,
+  u32,
+  u32be,
+  u64,
+  u64big,
+  union,
+  utf16,
+} from './index.ts'
 
 const descriptor = layout('descriptor', { type: u16, offset8: u16, len8: u16, flags: u16, trans_id: u64 }, { size: 16 })
 
@@ -25,9 +44,28 @@ describe('a layout', () => {
 
   it('infers the types of its values', () => {
     type Value = ValueOf<typeof descriptor>
-    expectTypeOf<Value>().toEqualTypeOf<{ type: number, offset8: number, len8: number, flags: number, trans_id: number }>()
-    const odd = layout('odd', { id: u64big, pad: reserved(4), text: utf16(4), who: guid, list: array(u16, 3), raw: bytes(3) })
-    expectTypeOf<ValueOf<typeof odd>>().toEqualTypeOf<{ id: bigint, text: string, who: string, list: number[], raw: Uint8Array }>()
+    expectTypeOf<Value>().toEqualTypeOf<{
+      type: number
+      offset8: number
+      len8: number
+      flags: number
+      trans_id: number
+    }>()
+    const odd = layout('odd', {
+      id: u64big,
+      pad: reserved(4),
+      text: utf16(4),
+      who: guid,
+      list: array(u16, 3),
+      raw: bytes(3),
+    })
+    expectTypeOf<ValueOf<typeof odd>>().toEqualTypeOf<{
+      id: bigint
+      text: string
+      who: string
+      list: number[]
+      raw: Uint8Array
+    }>()
     const either = layout('either', { u: union({ word: u32, sub: descriptor }) })
     expectTypeOf<ValueOf<typeof either>['u']['sub']['type']>().toEqualTypeOf<number>()
     expectTypeOf<{ u: { word: number } }>().toMatchTypeOf<InitOf<typeof either>>()
@@ -36,7 +74,9 @@ describe('a layout', () => {
   })
 
   it('does not load when the sum differs from the declared size', () => {
-    expect(() => layout('wrong', { a: u32, b: u16 }, { size: 8 })).toThrow('wrong: declared as 8 bytes, but its fields make 6')
+    expect(() => layout('wrong', { a: u32, b: u16 }, { size: 8 })).toThrow(
+      'wrong: declared as 8 bytes, but its fields make 6',
+    )
   })
 
   it('takes explicit offsets and refuses overlap', () => {
@@ -78,7 +118,10 @@ describe('a layout', () => {
     expect(list.decode(encoded, 0, 19)).toEqual({ count: 2, pfn: [5] })
     expect(list.decode(encoded)).toEqual({ count: 2, pfn: [] })
     const blob = layout('blob', { kind: u8, data: restBytes })
-    expect(blob.decode(blob.encode({ kind: 1, data: Uint8Array.of(7, 8) }), 0, 3)).toEqual({ kind: 1, data: Uint8Array.of(7, 8) })
+    expect(blob.decode(blob.encode({ kind: 1, data: Uint8Array.of(7, 8) }), 0, 3)).toEqual({
+      kind: 1,
+      data: Uint8Array.of(7, 8),
+    })
     expect(() => layout('late', { data: restBytes, after: u8 })).toThrow('after comes after data')
     const outer = layout('outer', { kind: u8, list })
     expect(outer.encode({ kind: 1, list: { count: 1, pfn: [3] } }).length).toBe(13)
@@ -101,7 +144,9 @@ describe('a layout', () => {
     expect(descriptor.fits(16)).toBe(true)
     expect(descriptor.fits(16, 1)).toBe(false)
     expect(() => descriptor.decode(view, 8)).toThrow(LayoutError)
-    expect(() => descriptor.encode({ type: 0, offset8: 0, len8: 0, flags: 0, trans_id: 0 }, view, 8)).toThrow(LayoutError)
+    expect(() => descriptor.encode({ type: 0, offset8: 0, len8: 0, flags: 0, trans_id: 0 }, view, 8)).toThrow(
+      LayoutError,
+    )
   })
 })
 
@@ -133,7 +178,12 @@ describe('bit-fields', () => {
   })
 
   it('take part in decode and encode', () => {
-    const value = { low: { vector: 5, masked: 1, auto_eoi: 0, top: 0 }, page: { enable: 1, pfn: 0x12345 }, small: { a: 1, b: 2 }, half: { c: 1 } }
+    const value = {
+      low: { vector: 5, masked: 1, auto_eoi: 0, top: 0 },
+      page: { enable: 1, pfn: 0x12345 },
+      small: { a: 1, b: 2 },
+      half: { c: 1 },
+    }
     expect(sint.decode(sint.encode(value))).toEqual(value)
     expect(() => sint.encode({ ...value, half: { c: 2 } })).toThrow('sint.half: c: 2 does not fit 1 bits')
   })

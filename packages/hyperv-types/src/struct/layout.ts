@@ -3,9 +3,10 @@
  * structure, and gives its size, the offset of every field, accessors that do not allocate, a decoder, an encoder and
  * the types of both.
  */
-import { LayoutError } from './layout-error.ts'
-import type { Accessor, AccessorOf, FieldType, InitOf, ValueOf } from './field.ts'
+
 import type { ReservedField } from './bytes.ts'
+import type { Accessor, AccessorOf, FieldType, InitOf, ValueOf } from './field.ts'
+import { LayoutError } from './layout-error.ts'
 
 /** Fields in the order of the wire. */
 export type Fields = Readonly<Record<string, FieldType>>
@@ -67,6 +68,18 @@ interface Struct<F extends Fields> extends Accessor<StructValue<F>, StructInit<F
   encode(value: StructInit<F>, target: DataView | Uint8Array, base?: number): number
 }
 
+/** Any layout, its fields not known to the type: for tables of layouts. */
+export interface AnyLayout extends FieldType {
+  readonly name: string
+  readonly offset: number
+  readonly fields: Readonly<Record<string, Accessor>>
+  place(offset: number): AnyLayout & Accessor
+  fits(byteLength: number, base?: number): boolean
+  check(view: DataView, base?: number): void
+  decode(source: DataView | Uint8Array, base?: number, end?: number): Record<string, unknown>
+  encode(value: Readonly<Record<string, unknown>>): Uint8Array
+}
+
 /** A layout: its fields' accessors under their own names, and what `Struct` adds. */
 export type Layout<F extends Fields = Fields> = Struct<F> & { readonly [K in keyof F]: AccessorOf<F[K]> }
 
@@ -120,10 +133,12 @@ function measure(name: string, fields: Fields, options: LayoutOptions): Plan {
   let closedBy: string | undefined
   for (const [key, type] of Object.entries(fields)) {
     if (TAKEN.has(key)) throw new LayoutError('bad-layout', `${name}: a field cannot be named ${key}`)
-    if (closedBy !== undefined) throw new LayoutError('bad-layout', `${name}: ${key} comes after ${closedBy}, which fills the rest`)
+    if (closedBy !== undefined)
+      throw new LayoutError('bad-layout', `${name}: ${key} comes after ${closedBy}, which fills the rest`)
     let offset = natural ? Math.ceil(end / type.alignment) * type.alignment : end
     if (type instanceof Positioned) {
-      if (type.position < end) throw new LayoutError('bad-layout', `${name}: ${key} at ${type.position} overlaps what ends at ${end}`)
+      if (type.position < end)
+        throw new LayoutError('bad-layout', `${name}: ${key} at ${type.position} overlaps what ends at ${end}`)
       offset = type.position
     }
     offsets.set(key, offset)
@@ -210,7 +225,20 @@ function build<F extends Fields>(name: string, types: F, plan: Plan, start: numb
 }
 
 const TAKEN: ReadonlySet<string> = new Set<TakenName>([
-  'name', 'size', 'offset', 'alignment', 'fields', 'place', 'fits', 'check', 'read', 'write', 'extra', 'decode', 'sizeOf', 'encode',
+  'name',
+  'size',
+  'offset',
+  'alignment',
+  'fields',
+  'place',
+  'fits',
+  'check',
+  'read',
+  'write',
+  'extra',
+  'decode',
+  'sizeOf',
+  'encode',
 ])
 
 function viewOf(source: DataView | Uint8Array): DataView {

@@ -1,7 +1,8 @@
 /** Fields of text. */
+
+import type { Accessor, FieldType } from './field.ts'
 import { fieldType } from './field.ts'
 import { LayoutError } from './layout-error.ts'
-import type { Accessor, FieldType } from './field.ts'
 
 /**
  * UTF-16LE text in a field of fixed length. Decodes up to the first NUL or the whole field, an unpaired surrogate kept
@@ -56,7 +57,10 @@ export class AsciiField implements Accessor<string> {
 
   write(value: string, view: DataView, base: number): void {
     if (value.length > this.size || /[^\x20-\x7e]/.test(value)) {
-      throw new LayoutError('bad-value', `${JSON.stringify(value)} is not printable ASCII of at most ${this.size} bytes`)
+      throw new LayoutError(
+        'bad-value',
+        `${JSON.stringify(value)} is not printable ASCII of at most ${this.size} bytes`,
+      )
     }
     for (let i = 0; i < this.size; i++) {
       view.setUint8(base + this.offset + i, i < value.length ? value.charCodeAt(i) : 0x20)

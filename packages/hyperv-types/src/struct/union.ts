@@ -1,6 +1,7 @@
 /** Unions: several readings of the same bytes. */
-import { fieldType } from './field.ts'
+
 import type { Accessor, AccessorOf, FieldType, InitOf, ValueOf } from './field.ts'
+import { fieldType } from './field.ts'
 
 type Members = Readonly<Record<string, FieldType>>
 
