@@ -47,7 +47,8 @@ function entriesOf(folder) {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function packages() {
+/** The folders of all workspace packages, from the root. */
+export function packages() {
   return ['packages', 'tools'].flatMap((group) => entriesOf(group).map((entry) => `${group}/${entry.name}`))
 }
 

@@ -1,7 +1,9 @@
 // `npm test`: install, build, and run every package's tests.
+import { removeReports } from './report.js'
 import { pnpm } from './run.js'
 import { setUp } from './set-up.js'
 
+removeReports()
 await setUp()
 console.log('\n== Testing packages')
 process.exitCode = await pnpm([

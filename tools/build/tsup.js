@@ -6,15 +6,9 @@ import { defineConfig } from 'tsup'
  * as ESM and CommonJS with types for both.
  */
 export function library(options = {}) {
-  const manifest = JSON.parse(readFileSync('package.json', 'utf8'))
-  const entry = {}
-  for (const target of Object.values(manifest.exports)) {
-    const source = target?.['@bis/source']
-    if (source === undefined) continue
-    entry[source.replace(/^\.\/src\//, '').replace(/\.ts$/, '')] = source
-  }
+  const sources = Object.values(readManifest().exports).map((target) => target?.['@bis/source'])
   return defineConfig({
-    entry,
+    entry: entries(sources.filter((source) => source !== undefined)),
     format: ['esm', 'cjs'],
     target: 'node20',
     platform: 'neutral',
@@ -26,4 +20,31 @@ export function library(options = {}) {
     external: [/^node:/],
     ...options,
   })
+}
+
+/** The build of a command: an ES module for each file that `bin` names, for Node.js. */
+export function program(options = {}) {
+  const sources = Object.values(readManifest().bin).map((built) =>
+    built.replace('/dist/', '/src/').replace(/js$/, 'ts'),
+  )
+  return defineConfig({
+    entry: entries(sources),
+    format: ['esm'],
+    target: 'node20',
+    platform: 'node',
+    sourcemap: true,
+    clean: true,
+    splitting: true,
+    treeshake: true,
+    ...options,
+  })
+}
+
+function readManifest() {
+  return JSON.parse(readFileSync('package.json', 'utf8'))
+}
+
+/** Builds ./src/a/b.ts to dist/a/b. */
+function entries(sources) {
+  return Object.fromEntries(sources.map((source) => [source.replace(/^\.\/src\//, '').replace(/\.ts$/, ''), source]))
 }

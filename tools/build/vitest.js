@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { REPORT } from './report.js'
 
 const conditions = ['@bis/source', 'module', 'node', 'development|production']
 
@@ -10,6 +11,8 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     environment: 'node',
     testTimeout: 20_000,
+    reporters: ['default', 'json'],
+    outputFile: { json: REPORT },
     server: { deps: { inline: [/@bis\//] } },
   },
 })

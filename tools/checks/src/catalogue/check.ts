@@ -1,0 +1,3 @@
+export async function checkCatalogue(): Promise<string[]> {
+  return []
+}

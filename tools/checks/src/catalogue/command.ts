@@ -1,0 +1,3 @@
+export function catalogueCommand(_args: readonly string[]): number {
+  return 0
+}

@@ -1,0 +1,3 @@
+import { program } from '@bis/build/tsup'
+
+export default program()
