@@ -89,7 +89,7 @@ export class BitsField<R extends Record<string, BitRange>> implements Accessor<B
     this.size = size
     const bit: Record<string, Bits> = {}
     for (const [name, range] of Object.entries(ranges)) {
-      const [low, width] = typeof range === 'number' ? ([range, 1] as const) : range
+      const [low, width] = widthOf(range)
       bit[name] = new Bits(offset, size, low, width)
     }
     this.bit = bit as { readonly [K in keyof R]: Bits }
@@ -120,17 +120,28 @@ export function bits<const R extends Record<string, BitRange>>(
   wordBytes: 1 | 2 | 4 | 8,
   ranges: R,
 ): FieldType<BitsField<R>> {
+  checkRanges(ranges, wordBytes * 8)
+  return fieldType(wordBytes, wordBytes, (offset) => new BitsField(offset, wordBytes, ranges))
+}
+
+/** Lowest bit and width of a range. */
+export function widthOf(range: BitRange): readonly [low: number, width: number] {
+  return typeof range === 'number' ? [range, 1] : range
+}
+
+/**
+ * The bits that the ranges take.
+ * @throws LayoutError `bad-layout` when ranges overlap, do not fit, or are wider than 53 bits
+ */
+export function checkRanges(ranges: Readonly<Record<string, BitRange>>, wordBits: number): bigint {
   let taken = 0n
   for (const [name, range] of Object.entries(ranges)) {
-    const [low, width] = typeof range === 'number' ? ([range, 1] as const) : range
+    const [low, width] = widthOf(range)
     const mask = ((1n << BigInt(width)) - 1n) << BigInt(low)
-    if (low < 0 || width < 1 || width > 53 || low + width > wordBytes * 8 || (taken & mask) !== 0n) {
-      throw new LayoutError(
-        'bad-layout',
-        `bits ${name}: [${low}, ${width}] overlaps or does not fit ${wordBytes * 8} bits`,
-      )
+    if (low < 0 || width < 1 || width > 53 || low + width > wordBits || (taken & mask) !== 0n) {
+      throw new LayoutError('bad-layout', `bits ${name}: [${low}, ${width}] overlaps or does not fit ${wordBits} bits`)
     }
     taken |= mask
   }
-  return fieldType(wordBytes, wordBytes, (offset) => new BitsField(offset, wordBytes, ranges))
+  return taken
 }

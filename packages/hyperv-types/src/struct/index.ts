@@ -15,6 +15,8 @@ export type { AnyLayout, Fields, Layout, LayoutOptions, StructInit, StructValue 
 export { at, layout } from './layout.ts'
 export type { LayoutErrorCode } from './layout-error.ts'
 export { LayoutError } from './layout-error.ts'
+export type { Register } from './register.ts'
+export { register } from './register.ts'
 export type { AsciiField, Utf16Field } from './text.ts'
 export { ascii, utf16 } from './text.ts'
 export type { UnionField } from './union.ts'

@@ -1,0 +1,7 @@
+export * from './cpuid.ts'
+export * from './guest-os-id.ts'
+export * from './hypercall.ts'
+export * from './msr.ts'
+export * from './pages.ts'
+export * from './status.ts'
+export * from './synic.ts'
