@@ -1,0 +1,42 @@
+import { u64At } from './block-range.ts'
+import { Sense } from './codes.ts'
+import type { Disk } from './disk.ts'
+import type { ScsiRequest } from './request.ts'
+import { finish } from './transfer.ts'
+import { MAX_UNMAP_DESCRIPTORS } from './vital-pages.ts'
+
+const HEADER_BYTES = 8
+const DESCRIPTOR_BYTES = 16
+
+/** UNMAP. All ranges are checked before the first is given back. Source: SBC-3 5.28. */
+export function unmap(unit: Disk, request: ScsiRequest): Promise<void> | undefined {
+  if (!unit.unmap) return request.check(Sense.invalidOpcode, 0)
+  const length = request.view.getUint16(7)
+  if (length === 0) return request.good()
+  if (length < HEADER_BYTES || length !== request.data.length) return request.check(Sense.invalidFieldInCdb, 7)
+  const list = new Uint8Array(length)
+  request.data.read(0, list)
+  const view = new DataView(list.buffer)
+  const descriptors = view.getUint16(2)
+  if (
+    view.getUint16(0) !== length - 2 ||
+    descriptors !== length - HEADER_BYTES ||
+    descriptors % DESCRIPTOR_BYTES !== 0
+  ) {
+    return request.check(Sense.invalidFieldInParameters)
+  }
+  if (descriptors > MAX_UNMAP_DESCRIPTORS * DESCRIPTOR_BYTES) return request.check(Sense.invalidFieldInParameters)
+  const sectors = unit.sectorCount
+  for (let at = HEADER_BYTES; at < length; at += DESCRIPTOR_BYTES) {
+    if (u64At(view, at) + view.getUint32(at + 8) > sectors) return request.check(Sense.lbaOutOfRange)
+  }
+  if (unit.backend.readOnly) return request.check(Sense.writeProtected)
+  return finish(request, () => trimAll(unit, view), length, true)
+}
+
+async function trimAll(unit: Disk, view: DataView): Promise<void> {
+  for (let at = HEADER_BYTES; at < view.byteLength; at += DESCRIPTOR_BYTES) {
+    const blocks = view.getUint32(at + 8)
+    if (blocks > 0) await unit.backend.trim(u64At(view, at) * unit.sectorSize, blocks * unit.sectorSize)
+  }
+}
