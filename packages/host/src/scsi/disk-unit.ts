@@ -1,10 +1,11 @@
+import type { SenseCode } from '@bis/hyperv-types/scsi'
+import { encodeSense, ScsiOpcode, Sense } from '@bis/hyperv-types/scsi'
 import type { DiskBackend } from './backend.ts'
-import { Opcode, Sense } from './codes.ts'
 import type { Disk } from './disk.ts'
 import { diskCommands } from './disk-commands.ts'
 import type { LogicalUnit } from './logical-unit.ts'
 import type { ScsiRequest } from './request.ts'
-import { SENSE_BYTES, writeSense } from './request.ts'
+import { SENSE_BYTES } from './request.ts'
 import type { Nexus } from './reservations.ts'
 import { UnitAttentions } from './unit-attentions.ts'
 
@@ -58,8 +59,8 @@ export class DiskUnit implements LogicalUnit, Disk {
     this.nexus?.onAttention((sense) => this.#attentions.raise(sense))
     this.#knownBytes = backend.sizeBytes
     this.#knownBlockSize = backend.blockSize
-    writeSense(this.storedSense, Sense.none)
-    if (options.powerOnAttention === true) this.#attentions.raise(Sense.powerOnOrReset)
+    this.storedSense.set(encodeSense(Sense.NO_SENSE))
+    if (options.powerOnAttention === true) this.#attentions.raise(Sense.POWER_ON_OR_RESET)
   }
 
   get sectorSize(): number {
@@ -70,23 +71,23 @@ export class DiskUnit implements LogicalUnit, Disk {
     return Math.floor(this.backend.sizeBytes / this.backend.logicalSectorSize)
   }
 
-  raiseAttention(sense: number): void {
-    if (sense === Sense.powerOnOrReset || sense === Sense.busReset) this.#attentions.reset(sense)
+  raiseAttention(sense: SenseCode): void {
+    if (sense === Sense.POWER_ON_OR_RESET || sense === Sense.BUS_RESET) this.#attentions.reset(sense)
     else this.#attentions.raise(sense)
   }
 
-  takeAttention(): number {
+  takeAttention(): SenseCode | undefined {
     return this.#attentions.take()
   }
 
   execute(request: ScsiRequest): Promise<void> | undefined {
     const { opcode } = request
     const command = diskCommands[opcode]
-    if (command === undefined) return this.#refuse(request, Sense.invalidOpcode, 0)
+    if (command === undefined) return this.#refuse(request, Sense.INVALID_COMMAND_OPERATION_CODE, 0)
     const { backend } = this
     if (backend.sizeBytes !== this.#knownBytes || backend.blockSize !== this.#knownBlockSize) this.#noteChange()
-    if (this.#attentions.any && opcode !== Opcode.inquiry && opcode !== Opcode.requestSense) {
-      return this.#refuse(request, this.#attentions.take())
+    if (this.#attentions.any && opcode !== ScsiOpcode.INQUIRY && opcode !== ScsiOpcode.REQUEST_SENSE) {
+      return this.#refuse(request, this.#attentions.take() ?? Sense.NO_SENSE)
     }
     if (this.nexus?.conflicts(request) === true) return request.conflict()
     const pending = command(this, request)
@@ -95,7 +96,7 @@ export class DiskUnit implements LogicalUnit, Disk {
     return undefined
   }
 
-  #refuse(request: ScsiRequest, sense: number, field = -1): undefined {
+  #refuse(request: ScsiRequest, sense: SenseCode, field = -1): undefined {
     request.check(sense, field)
     this.#keepSense(request)
   }
@@ -106,8 +107,8 @@ export class DiskUnit implements LogicalUnit, Disk {
 
   #noteChange(): void {
     const { sizeBytes, blockSize } = this.backend
-    if (sizeBytes !== this.#knownBytes) this.#attentions.raise(Sense.capacityChanged)
-    if (blockSize !== this.#knownBlockSize) this.#attentions.raise(Sense.operatingConditionsChanged)
+    if (sizeBytes !== this.#knownBytes) this.#attentions.raise(Sense.CAPACITY_DATA_HAS_CHANGED)
+    if (blockSize !== this.#knownBlockSize) this.#attentions.raise(Sense.TARGET_OPERATING_CONDITIONS_CHANGED)
     this.#knownBytes = sizeBytes
     this.#knownBlockSize = blockSize
   }

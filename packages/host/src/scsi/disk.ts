@@ -1,3 +1,4 @@
+import type { SenseCode } from '@bis/hyperv-types/scsi'
 import type { DiskBackend } from './backend.ts'
 import type { Nexus } from './reservations.ts'
 
@@ -15,6 +16,6 @@ export interface Disk {
   readonly sectorSize: number
   /** Number of whole sectors now. */
   readonly sectorCount: number
-  /** The oldest unit attention, and it is told; 0 when there is none. */
-  takeAttention(): number
+  /** The oldest unit attention, and it is told; undefined when there is none. */
+  takeAttention(): SenseCode | undefined
 }

@@ -1,3 +1,4 @@
+import { Sense } from '@bis/hyperv-types/scsi'
 import type { DiskBackend } from './backend.ts'
 import { ScsiFault } from './scsi-fault.ts'
 
@@ -94,4 +95,9 @@ export class FaultyBackend implements DiskBackend {
   }
 }
 
-const DEFAULT_SENSE = { read: 0x03_1100, write: 0x03_0300, flush: 0x03_0300, trim: 0x03_0300 } as const
+const DEFAULT_SENSE = {
+  read: Sense.UNRECOVERED_READ_ERROR,
+  write: Sense.PERIPHERAL_DEVICE_WRITE_FAULT,
+  flush: Sense.PERIPHERAL_DEVICE_WRITE_FAULT,
+  trim: Sense.PERIPHERAL_DEVICE_WRITE_FAULT,
+} as const

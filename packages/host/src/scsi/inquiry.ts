@@ -1,4 +1,4 @@
-import { Sense } from './codes.ts'
+import { Sense } from '@bis/hyperv-types/scsi'
 import type { Disk } from './disk.ts'
 import type { ScsiRequest } from './request.ts'
 import { putText } from './text.ts'
@@ -13,7 +13,7 @@ export function inquiry(unit: Disk, request: ScsiRequest): undefined {
   if (allocation < 0) return undefined
   if ((request.byte(1) & 1) === 0) return request.reply(standardInquiry(unit.inquiryVersion), allocation)
   const page = vitalPage(unit, request.byte(2))
-  return page === undefined ? request.check(Sense.invalidFieldInCdb, 2) : request.reply(page, allocation)
+  return page === undefined ? request.check(Sense.INVALID_FIELD_IN_CDB, 2) : request.reply(page, allocation)
 }
 
 /**
@@ -26,7 +26,7 @@ export function checkInquiry(request: ScsiRequest): number {
   const field = (request.byte(1) & 2) !== 0 ? 1 : !vital && request.byte(2) !== 0 ? 2 : -1
   const tooShort = allocation < (vital ? 4 : 5) || allocation > request.data.length
   if (field < 0 && !tooShort) return allocation
-  request.check(Sense.invalidFieldInCdb, field < 0 ? 3 : field)
+  request.check(Sense.INVALID_FIELD_IN_CDB, field < 0 ? 3 : field)
   return -1
 }
 
@@ -48,7 +48,7 @@ export function absentInquiry(request: ScsiRequest): undefined {
   const allocation = request.view.getUint16(3)
   const refused = (request.byte(1) & 3) !== 0 || request.byte(2) !== 0
   if (refused || allocation < 5 || allocation > request.data.length || request.direction !== 1) {
-    return request.check(Sense.invalidFieldInCdb)
+    return request.check(Sense.INVALID_FIELD_IN_CDB)
   }
   const data = standardInquiry(5)
   data[0] = 0x7f

@@ -1,3 +1,4 @@
+import type { SenseCode } from '@bis/hyperv-types/scsi'
 import type { ScsiRequest } from './request.ts'
 
 /** What answers the commands for one LUN. */
@@ -7,8 +8,8 @@ export interface LogicalUnit {
    * @returns undefined when it is done, or a promise that resolves, and never rejects, when it is.
    */
   execute(request: ScsiRequest): Promise<void> | undefined
-  /** Tells the initiator with the next command that may carry it; `key << 16 | asc << 8 | ascq`. */
-  raiseAttention(sense: number): void
+  /** Tells the initiator with the next command that may carry it. */
+  raiseAttention(sense: SenseCode): void
 }
 
 /** A disk or drive is at one address of one controller. */

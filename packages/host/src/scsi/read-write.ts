@@ -1,5 +1,5 @@
+import { Sense } from '@bis/hyperv-types/scsi'
 import { decodeBlockRange } from './block-range.ts'
-import { Sense } from './codes.ts'
 import type { Disk } from './disk.ts'
 import type { ScsiRequest } from './request.ts'
 import { failed, finish, readData, writeData } from './transfer.ts'
@@ -11,7 +11,7 @@ const FORCE_UNIT_ACCESS = 0x08
 export function read(unit: Disk, request: ScsiRequest): Promise<void> | undefined {
   const length = checkTransfer(unit, request)
   if (length <= 0) return undefined
-  if (request.direction === 0) return request.check(Sense.invalidFieldInCdb)
+  if (request.direction === 0) return request.check(Sense.INVALID_FIELD_IN_CDB)
   try {
     const pending = readData(unit.backend, request.lba * unit.sectorSize, request, length)
     if (pending !== undefined) {
@@ -30,7 +30,7 @@ export function read(unit: Disk, request: ScsiRequest): Promise<void> | undefine
 export function write(unit: Disk, request: ScsiRequest): Promise<void> | undefined {
   const length = checkTransfer(unit, request)
   if (length < 0) return undefined
-  if (unit.backend.readOnly) return request.check(Sense.writeProtected)
+  if (unit.backend.readOnly) return request.check(Sense.WRITE_PROTECTED)
   if (length === 0) return undefined
   const durable = request.opcode >= 0x20 && (request.byte(1) & FORCE_UNIT_ACCESS) !== 0
   if (durable) return writeDurably(unit, request, length)
@@ -52,7 +52,7 @@ export function write(unit: Disk, request: ScsiRequest): Promise<void> | undefin
 export function writeAndVerify(unit: Disk, request: ScsiRequest): Promise<void> | undefined {
   const length = checkTransfer(unit, request)
   if (length < 0) return undefined
-  if (unit.backend.readOnly) return request.check(Sense.writeProtected)
+  if (unit.backend.readOnly) return request.check(Sense.WRITE_PROTECTED)
   return length === 0 ? undefined : writeDurably(unit, request, length)
 }
 
@@ -71,20 +71,20 @@ function writeDurably(unit: Disk, request: ScsiRequest, length: number): Promise
  */
 export function verify(unit: Disk, request: ScsiRequest): Promise<void> | undefined {
   decodeBlockRange(request)
-  if (!inRange(unit, request)) return request.check(Sense.lbaOutOfRange)
+  if (!inRange(unit, request)) return request.check(Sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE)
   const check = (request.byte(1) >>> 1) & 3
-  if (check === 2) return request.check(Sense.invalidFieldInCdb, 1)
+  if (check === 2) return request.check(Sense.INVALID_FIELD_IN_CDB, 1)
   if (check === 0 || request.blocks === 0) return request.good()
   const length = request.blocks * unit.sectorSize
   const expected = new Uint8Array(check === 3 ? unit.sectorSize : length)
   if (length > MAX_COMPARE_BYTES || request.data.length < expected.length) {
-    return request.check(Sense.invalidFieldInCdb)
+    return request.check(Sense.INVALID_FIELD_IN_CDB)
   }
   request.data.read(0, expected)
   const stored = new Uint8Array(length)
   const compare = (): undefined => {
     const same = stored.every((byte, i) => byte === expected[i % expected.length])
-    return same ? request.good(expected.length) : request.check(Sense.miscompare)
+    return same ? request.good(expected.length) : request.check(Sense.MISCOMPARE_DURING_VERIFY)
   }
   try {
     const pending = unit.backend.read(request.lba * unit.sectorSize, stored)
@@ -98,7 +98,7 @@ export function verify(unit: Disk, request: ScsiRequest): Promise<void> | undefi
 /** SYNCHRONIZE CACHE(10), (16): the whole disk, whatever range is named; IMMED changes nothing. */
 export function synchronizeCache(unit: Disk, request: ScsiRequest): Promise<void> | undefined {
   decodeBlockRange(request)
-  if (!inRange(unit, request)) return request.check(Sense.lbaOutOfRange)
+  if (!inRange(unit, request)) return request.check(Sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE)
   return finish(request, () => unit.backend.flush(), 0, true)
 }
 
@@ -112,12 +112,12 @@ const MAX_COMPARE_BYTES = 8 * 1024 * 1024
 function checkTransfer(unit: Disk, request: ScsiRequest): number {
   decodeBlockRange(request)
   if (request.opcode >= 0x20 && (request.byte(1) & RELATIVE_ADDRESS) !== 0) {
-    request.check(Sense.invalidFieldInCdb, 1)
+    request.check(Sense.INVALID_FIELD_IN_CDB, 1)
     return -1
   }
   const length = request.blocks * unit.sectorSize
   if (!inRange(unit, request) || length > request.data.length) {
-    request.check(Sense.lbaOutOfRange)
+    request.check(Sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE)
     return -1
   }
   if (length === 0) request.good()

@@ -1,4 +1,6 @@
-import { ScsiStatus, Sense, SenseKey, SrbStatus } from './codes.ts'
+import type { SenseCode } from '@bis/hyperv-types/scsi'
+import { encodeSense, ScsiStatus, Sense, SenseKey } from '@bis/hyperv-types/scsi'
+import { SRB_STATUS_AUTOSENSE_VALID, SrbStatus } from '@bis/hyperv-types/storage'
 import { DataBuffer } from './data-buffer.ts'
 
 /** Which way the initiator says data goes; only a hint, the command decides. */
@@ -6,6 +8,9 @@ export const DataDirection = { toDevice: 0, toInitiator: 1, unknown: 2 } as cons
 
 /** Fixed-format sense data. */
 export const SENSE_BYTES = 18
+
+/** Byte 15 of sense: bytes 16 and 17 are valid and point into the CDB. */
+const FIELD_IN_CDB = 0xc0
 
 /**
  * One command and its outcome, in an object that its owner uses again. The target copies nothing but what it answers;
@@ -41,53 +46,56 @@ export class ScsiRequest {
   }
 
   good(transferred = 0): undefined {
-    this.#end(SrbStatus.success, ScsiStatus.good, transferred)
+    this.#end(SrbStatus.SUCCESS, ScsiStatus.GOOD, transferred)
   }
 
   /** CHECK CONDITION with sense. `field` is the offending byte of the CDB, for illegal requests. */
-  check(code: number, field = -1): undefined {
-    const key = code >>> 16
-    if (key === SenseKey.abortedCommand) {
-      this.#end(SrbStatus.aborted | SrbStatus.autosenseValid, ScsiStatus.taskAborted, 0)
+  check(sense: SenseCode, field = -1): undefined {
+    if (sense.key === SenseKey.ABORTED_COMMAND) {
+      this.#end(SrbStatus.ABORTED | SRB_STATUS_AUTOSENSE_VALID, ScsiStatus.TASK_ABORTED, 0)
     } else {
-      const status = key === SenseKey.illegalRequest ? SrbStatus.invalidRequest : SrbStatus.error
-      this.#end(status | SrbStatus.autosenseValid, ScsiStatus.checkCondition, 0)
+      const status = sense.key === SenseKey.ILLEGAL_REQUEST ? SrbStatus.INVALID_REQUEST : SrbStatus.ERROR
+      this.#end(status | SRB_STATUS_AUTOSENSE_VALID, ScsiStatus.CHECK_CONDITION, 0)
     }
     this.senseLength = SENSE_BYTES
-    writeSense(this.sense, code, field)
+    this.sense.set(encodeSense(sense))
+    if (field < 0) return
+    this.sense[15] = FIELD_IN_CDB
+    this.sense[16] = field >>> 8
+    this.sense[17] = field & 0xff
   }
 
-  /** The initiator's buffer cannot take an answer of fixed size. `code` 0 for no sense. */
-  overrun(code: number): undefined {
-    const flag = code === 0 ? 0 : SrbStatus.autosenseValid
-    this.#end(SrbStatus.dataOverrun | flag, ScsiStatus.checkCondition, 0)
-    if (code === 0) return
+  /** The initiator's buffer cannot take an answer of fixed size. */
+  overrun(sense?: SenseCode): undefined {
+    const flag = sense === undefined ? 0 : SRB_STATUS_AUTOSENSE_VALID
+    this.#end(SrbStatus.DATA_OVERRUN | flag, ScsiStatus.CHECK_CONDITION, 0)
+    if (sense === undefined) return
     this.senseLength = SENSE_BYTES
-    writeSense(this.sense, code, -1)
+    this.sense.set(encodeSense(sense))
   }
 
   conflict(): undefined {
-    this.#end(SrbStatus.error, ScsiStatus.reservationConflict, 0)
+    this.#end(SrbStatus.ERROR, ScsiStatus.RESERVATION_CONFLICT, 0)
   }
 
   busy(scsiStatus: number): undefined {
-    this.#end(SrbStatus.busy, scsiStatus, 0)
+    this.#end(SrbStatus.BUSY, scsiStatus, 0)
   }
 
   /** No such logical unit: GOOD, or FreeBSD takes it for a failing disk instead of none; never with sense. */
   noUnit(): undefined {
-    this.#end(SrbStatus.invalidLun, ScsiStatus.good, 0)
+    this.#end(SrbStatus.INVALID_LUN, ScsiStatus.GOOD, 0)
   }
 
   /** A description of the data that cannot be used: nothing of the command was done. */
   malformed(): undefined {
-    this.#end(SrbStatus.invalidRequest, ScsiStatus.good, 0)
+    this.#end(SrbStatus.INVALID_REQUEST, ScsiStatus.GOOD, 0)
   }
 
   /** Ends GOOD with the first `length` bytes of `answer`, or as many as fit. */
   reply(answer: Uint8Array, length: number): undefined {
     if (this.direction === DataDirection.toDevice && this.data.length > 0) {
-      this.check(Sense.invalidFieldInCdb)
+      this.check(Sense.INVALID_FIELD_IN_CDB)
       return
     }
     this.good(this.data.write(0, answer, Math.min(length, answer.length)))
@@ -99,18 +107,4 @@ export class ScsiRequest {
     this.transferred = transferred
     this.senseLength = 0
   }
-}
-
-/** Fixed-format sense data, current error. Source: SPC-4 4.5.3. */
-export function writeSense(target: Uint8Array, code: number, field = -1): void {
-  target.fill(0)
-  target[0] = 0x70
-  target[2] = code >>> 16
-  target[7] = SENSE_BYTES - 8
-  target[12] = (code >>> 8) & 0xff
-  target[13] = code & 0xff
-  if (field < 0) return
-  target[15] = 0xc0
-  target[16] = field >>> 8
-  target[17] = field & 0xff
 }

@@ -1,4 +1,4 @@
-import { Sense } from './codes.ts'
+import { Sense } from '@bis/hyperv-types/scsi'
 import type { Disk } from './disk.ts'
 import type { ScsiRequest } from './request.ts'
 import type { Nexus, ReservationOutcome } from './reservations.ts'
@@ -10,25 +10,25 @@ const APTPL = 0x01
 
 /** PERSISTENT RESERVE IN. Source: SPC-4 6.15. */
 export function persistentReserveIn(unit: Disk, request: ScsiRequest): undefined {
-  if (unit.nexus === undefined) return request.check(Sense.invalidOpcode, 0)
+  if (unit.nexus === undefined) return request.check(Sense.INVALID_COMMAND_OPERATION_CODE, 0)
   const answer = reserveIn(unit.nexus, request.byte(1) & 0x1f)
-  if (answer === undefined) return request.check(Sense.invalidFieldInCdb, 1)
+  if (answer === undefined) return request.check(Sense.INVALID_FIELD_IN_CDB, 1)
   return request.reply(answer, request.view.getUint16(7))
 }
 
 /** PERSISTENT RESERVE OUT. Source: SPC-4 6.16. */
 export function persistentReserveOut(unit: Disk, request: ScsiRequest): undefined {
   const { nexus } = unit
-  if (nexus === undefined) return request.check(Sense.invalidOpcode, 0)
+  if (nexus === undefined) return request.check(Sense.INVALID_COMMAND_OPERATION_CODE, 0)
   const length = request.view.getUint32(5)
   if (length !== PARAMETER_BYTES || request.data.length < PARAMETER_BYTES) {
-    return request.check(Sense.parameterListLength)
+    return request.check(Sense.PARAMETER_LIST_LENGTH_ERROR)
   }
   const list = new Uint8Array(PARAMETER_BYTES)
   request.data.read(0, list)
-  if (((list[20] ?? 0) & (SPEC_I_PT | APTPL)) !== 0) return request.check(Sense.invalidFieldInParameters)
+  if (((list[20] ?? 0) & (SPEC_I_PT | APTPL)) !== 0) return request.check(Sense.INVALID_FIELD_IN_PARAMETER_LIST)
   const outcome = reserveOut(nexus, request.byte(1) & 0x1f, request.byte(2), keyAt(list, 0), keyAt(list, 8))
-  if (outcome === undefined) return request.check(Sense.invalidFieldInCdb, 1)
+  if (outcome === undefined) return request.check(Sense.INVALID_FIELD_IN_CDB, 1)
   if (outcome === true) return request.good(PARAMETER_BYTES)
   return outcome === false ? request.conflict() : request.check(outcome)
 }
@@ -43,7 +43,7 @@ function reserveOut(
   const { reservations } = nexus
   const type = scopeAndType & 0x0f
   const needsType = action === 1 || action === 2 || action === 4 || action === 5
-  if (needsType && (scopeAndType >>> 4 !== 0 || !RESERVATION_TYPES.has(type))) return Sense.invalidFieldInCdb
+  if (needsType && (scopeAndType >>> 4 !== 0 || !RESERVATION_TYPES.has(type))) return Sense.INVALID_FIELD_IN_CDB
   switch (action) {
     case 0:
       return reservations.register(nexus, key, serviceKey, false)
@@ -68,7 +68,7 @@ function reserveIn({ reservations }: Nexus, action: number): Uint8Array | undefi
   switch (action) {
     case 0: {
       const answer = listOf(reservations.generation, registrations.size * 8)
-      ;[...registrations.values()].forEach((key, i) => putKey(answer, 8 + i * 8, key))
+      for (const [i, key] of [...registrations.values()].entries()) putKey(answer, 8 + i * 8, key)
       return answer
     }
     case 1: {
@@ -84,13 +84,13 @@ function reserveIn({ reservations }: Nexus, action: number): Uint8Array | undefi
       return Uint8Array.of(0, 8, 0, 0x80, 0xea, 0x01, 0, 0)
     case 3: {
       const answer = listOf(reservations.generation, registrations.size * 24)
-      ;[...registrations].forEach(([nexus, key], i) => {
+      for (const [i, [nexus, key]] of [...registrations].entries()) {
         const at = 8 + i * 24
         putKey(answer, at, key)
-        if (!reservations.holds(nexus)) return
+        if (!reservations.holds(nexus)) continue
         answer[at + 12] = 1
         answer[at + 13] = reservation?.type ?? 0
-      })
+      }
       return answer
     }
     default:

@@ -1,4 +1,5 @@
-import { Sense } from './codes.ts'
+import type { SenseCode } from '@bis/hyperv-types/scsi'
+import { Sense } from '@bis/hyperv-types/scsi'
 import type { ScsiRequest } from './request.ts'
 import { isConflict } from './reservation-conflicts.ts'
 
@@ -28,8 +29,8 @@ function registrantsOnly(type: number): boolean {
 export type ReservationKey = string
 export const NO_KEY: ReservationKey = '0'.repeat(16)
 
-/** What a persistent reserve out command came to: `false` is RESERVATION CONFLICT, a number is sense. */
-export type ReservationOutcome = true | false | number
+/** What a persistent reserve out command came to: `false` is RESERVATION CONFLICT. */
+export type ReservationOutcome = boolean | SenseCode
 
 export interface Reservation {
   /** One of the holders; all registrants when the type says so. */
@@ -80,15 +81,15 @@ export class Reservations {
   release(nexus: Nexus, key: ReservationKey, type: number): ReservationOutcome {
     if (!this.#isRegistered(nexus, key)) return false
     if (!this.holds(nexus)) return true
-    if (this.reservation?.type !== type) return Sense.invalidRelease
+    if (this.reservation?.type !== type) return Sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION
     this.reservation = undefined
-    if (registrantsOnly(type)) this.#tellOthers(nexus, Sense.reservationsReleased)
+    if (registrantsOnly(type)) this.#tellOthers(nexus, Sense.RESERVATIONS_RELEASED)
     return true
   }
 
   clear(nexus: Nexus, key: ReservationKey): ReservationOutcome {
     if (!this.#isRegistered(nexus, key)) return false
-    this.#tellOthers(nexus, Sense.reservationsPreempted)
+    this.#tellOthers(nexus, Sense.RESERVATIONS_PREEMPTED)
     this.registrations.clear()
     this.reservation = undefined
     this.generation++
@@ -99,7 +100,7 @@ export class Reservations {
     if (!this.#isRegistered(nexus, key)) return false
     const { reservation } = this
     const allHold = reservation !== undefined && heldByAll(reservation.type)
-    if (victim === NO_KEY && !allHold) return Sense.invalidFieldInParameters
+    if (victim === NO_KEY && !allHold) return Sense.INVALID_FIELD_IN_PARAMETER_LIST
     const takesOver = allHold ? victim === NO_KEY : reservation?.key === victim
     const victims = [...this.registrations]
       .filter(([other, otherKey]) => other !== nexus && (otherKey === victim || victim === NO_KEY))
@@ -107,13 +108,13 @@ export class Reservations {
     if (victims.length === 0 && !takesOver && this.registrations.get(nexus) !== victim) return false
     for (const other of victims) {
       this.registrations.delete(other)
-      other.attention(Sense.registrationsPreempted)
+      other.attention(Sense.REGISTRATIONS_PREEMPTED)
     }
     if (allHold && victims.includes(reservation.holder)) reservation.holder = nexus
     if (takesOver) {
       const released = reservation?.type !== type
       this.reservation = { holder: nexus, key, type }
-      if (released) this.#tellOthers(nexus, Sense.reservationsReleased)
+      if (released) this.#tellOthers(nexus, Sense.RESERVATIONS_RELEASED)
     } else if (victim === key) {
       this.#unregister(nexus)
     }
@@ -136,10 +137,10 @@ export class Reservations {
       return
     }
     this.reservation = undefined
-    if (registrantsOnly(reservation.type)) this.#tellOthers(nexus, Sense.reservationsReleased)
+    if (registrantsOnly(reservation.type)) this.#tellOthers(nexus, Sense.RESERVATIONS_RELEASED)
   }
 
-  #tellOthers(nexus: Nexus, sense: number): void {
+  #tellOthers(nexus: Nexus, sense: SenseCode): void {
     for (const other of this.registrations.keys()) if (other !== nexus) other.attention(sense)
   }
 }
@@ -147,17 +148,17 @@ export class Reservations {
 /** One initiator (one controller of one guest) as the reservations of a disk see it. */
 export class Nexus {
   readonly reservations: Reservations
-  #listener: ((sense: number) => void) | undefined
+  #listener: ((sense: SenseCode) => void) | undefined
 
   constructor(reservations: Reservations) {
     this.reservations = reservations
   }
 
-  onAttention(listener: (sense: number) => void): void {
+  onAttention(listener: (sense: SenseCode) => void): void {
     this.#listener = listener
   }
 
-  attention(sense: number): void {
+  attention(sense: SenseCode): void {
     this.#listener?.(sense)
   }
 

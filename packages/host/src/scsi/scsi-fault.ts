@@ -1,38 +1,39 @@
 import { BisError } from '@bis/hyperv-types'
-import { Sense } from './codes.ts'
+import type { SenseCode } from '@bis/hyperv-types/scsi'
+import { Sense } from '@bis/hyperv-types/scsi'
 
 export type ScsiFaultCode = 'check-condition' | 'busy' | 'task-set-full'
 
 /** A backend's failure that says itself how the target has to tell it. */
 export class ScsiFault extends BisError<ScsiFaultCode> {
   override readonly name = 'ScsiFault'
-  /** `key << 16 | asc << 8 | ascq`; with code `check-condition`. */
-  readonly sense: number
+  /** Told with code `check-condition`. */
+  readonly sense: SenseCode
 
-  constructor(code: ScsiFaultCode, message: string, sense: number = Sense.unspecifiedMediumError) {
+  constructor(code: ScsiFaultCode, message: string, sense: SenseCode = Sense.MEDIUM_ERROR) {
     super(code, message)
     this.sense = sense
   }
 }
 
 /** The sense that a backend's error becomes. */
-export function senseOf(error: unknown, writing: boolean): number {
+export function senseOf(error: unknown, writing: boolean): SenseCode {
   const code = codeOf(error)
   switch (code) {
     case 'check-condition':
       return (error as ScsiFault).sense
     case 'out-of-range':
-      return Sense.lbaOutOfRange
+      return Sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE
     case 'read-only':
     case 'EROFS':
-      return Sense.writeProtected
+      return Sense.WRITE_PROTECTED
     case 'no-space':
     case 'ENOSPC':
-      return Sense.spaceAllocationFailed
+      return Sense.SPACE_ALLOCATION_FAILED_WRITE_PROTECT
     case 'aborted':
-      return Sense.aborted
+      return Sense.ABORTED_COMMAND
     default:
-      return writing ? Sense.peripheralWriteFault : Sense.unrecoveredReadError
+      return writing ? Sense.PERIPHERAL_DEVICE_WRITE_FAULT : Sense.UNRECOVERED_READ_ERROR
   }
 }
 

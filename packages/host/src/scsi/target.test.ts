@@ -1,3 +1,5 @@
+import { Sense } from '@bis/hyperv-types/scsi'
+import { describe, expect, it } from 'vitest'
 import type { DiskUnitOptions } from './disk-unit.ts'
 import { DiskUnit } from './disk-unit.ts'
 import { FaultyBackend } from './fault-injection.ts'
@@ -420,7 +422,9 @@ describe('unit attentions', () => {
   it('tells a new block size, a reset, and other LUNs that came', async () => {
     const backend = new RamDisk({ sizeBytes: MIB })
     const block = { size: backend.blockSize }
-    const changing = Object.create(backend, { blockSize: { get: () => block.size } }) as RamDisk
+    const changing = new Proxy(backend, {
+      get: (disk, key) => (key === 'blockSize' ? block.size : Reflect.get(disk, key, disk)),
+    })
     const target = new ScsiTarget()
     target.attach({ path: 0, target: 0, lun: 0 }, new DiskUnit({ backend: changing, powerOnAttention: true }))
     expect(await run(target, [0x00])).toMatchObject({ sense: '6/29/00' })
@@ -428,7 +432,7 @@ describe('unit attentions', () => {
     expect(await run(target, [0x00])).toMatchObject({ sense: '6/3f/00' })
     target.attach({ path: 0, target: 0, lun: 1 }, new DiskUnit({ backend }))
     expect(await run(target, [0x00])).toMatchObject({ sense: '6/3f/0e' })
-    target.reset(0x06_2902)
+    target.reset(Sense.BUS_RESET)
     expect(await run(target, [0x00], { lun: 1 })).toMatchObject({ sense: '6/29/02' })
     expect(await run(target, [0x00])).toMatchObject({ sense: '6/29/02' })
     expect(await run(target, [0x00])).toMatchObject(GOOD)
@@ -522,7 +526,10 @@ describe('injected faults', () => {
     const cases: [Error, object][] = [
       [new ScsiFault('busy', 'b'), { srb: 0x05, scsi: 0x08, sense: '' }],
       [new ScsiFault('task-set-full', 'f'), { srb: 0x05, scsi: 0x28, sense: '' }],
-      [new ScsiFault('check-condition', 'c', 0x02_0401), { srb: 0x84, scsi: 2, sense: '2/04/01' }],
+      [
+        new ScsiFault('check-condition', 'c', Sense.LOGICAL_UNIT_BECOMING_READY),
+        { srb: 0x84, scsi: 2, sense: '2/04/01' },
+      ],
       [Object.assign(new Error('full'), { code: 'no-space' }), { srb: 0x84, scsi: 2, sense: '7/27/07' }],
       [Object.assign(new Error('gone'), { code: 'aborted' }), { srb: 0x82, scsi: 0x40, sense: 'b/00/00' }],
       [new Error('what'), { srb: 0x84, scsi: 2, sense: '3/03/00' }],

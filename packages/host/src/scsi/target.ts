@@ -1,4 +1,5 @@
-import { Opcode, Sense } from './codes.ts'
+import type { SenseCode } from '@bis/hyperv-types/scsi'
+import { ScsiOpcode, Sense } from '@bis/hyperv-types/scsi'
 import { absentInquiry } from './inquiry.ts'
 import type { LogicalUnit, UnitAddress } from './logical-unit.ts'
 import type { ScsiRequest } from './request.ts'
@@ -36,7 +37,7 @@ export class ScsiTarget {
     }
     const place = placeOf(path, target, lun)
     if (this.#units.has(place)) throw new RangeError(`${name} is taken; detach what is there first`)
-    for (const other of this.#units.values()) other.raiseAttention(Sense.reportedLunsChanged)
+    for (const other of this.#units.values()) other.raiseAttention(Sense.REPORTED_LUNS_DATA_HAS_CHANGED)
     this.#units.set(place, unit)
     this.#changed()
   }
@@ -47,28 +48,28 @@ export class ScsiTarget {
     const unit = this.#units.get(place)
     if (unit === undefined) return undefined
     this.#units.delete(place)
-    for (const other of this.#units.values()) other.raiseAttention(Sense.reportedLunsChanged)
+    for (const other of this.#units.values()) other.raiseAttention(Sense.REPORTED_LUNS_DATA_HAS_CHANGED)
     this.#changed()
     return unit
   }
 
   /** RESET of a LUN, or with no address of all: work in hand goes on, the initiator is told of the reset. */
-  reset(sense: number, address?: UnitAddress): void {
+  reset(sense: SenseCode, address?: UnitAddress): void {
     if (address !== undefined) this.unitAt(address)?.raiseAttention(sense)
     else for (const unit of this.#units.values()) unit.raiseAttention(sense)
   }
 
   /** Does a command, as {@link LogicalUnit.execute}. */
   execute(request: ScsiRequest): Promise<void> | undefined {
-    if (request.opcode === Opcode.reportLuns) return this.#reportLuns(request)
+    if (request.opcode === ScsiOpcode.REPORT_LUNS) return this.#reportLuns(request)
     const unit = this.#units.get(placeOf(request.path, request.target, request.lun))
     if (unit !== undefined) return unit.execute(request)
-    return request.opcode === Opcode.inquiry ? absentInquiry(request) : request.noUnit()
+    return request.opcode === ScsiOpcode.INQUIRY ? absentInquiry(request) : request.noUnit()
   }
 
   /** Answered for any path and target, with the LUNs there, of which there may be none. */
   #reportLuns(request: ScsiRequest): undefined {
-    if (request.byte(2) > 2) return request.check(Sense.invalidFieldInCdb, 2)
+    if (request.byte(2) > 2) return request.check(Sense.INVALID_FIELD_IN_CDB, 2)
     const first = placeOf(request.path, request.target, 0)
     const luns: number[] = []
     for (let lun = 0; lun < UNIT_NUMBERS; lun++) if (this.#units.has(first + lun)) luns.push(lun)

@@ -1,5 +1,5 @@
+import { ScsiStatus } from '@bis/hyperv-types/scsi'
 import type { DiskBackend } from './backend.ts'
-import { ScsiStatus } from './codes.ts'
 import type { ScsiRequest } from './request.ts'
 import { codeOf, senseOf } from './scsi-fault.ts'
 
@@ -98,9 +98,9 @@ export function finish(
 export function failed(request: ScsiRequest, error: unknown, writing: boolean): undefined {
   switch (codeOf(error)) {
     case 'busy':
-      return request.busy(ScsiStatus.busy)
+      return request.busy(ScsiStatus.BUSY)
     case 'task-set-full':
-      return request.busy(ScsiStatus.taskSetFull)
+      return request.busy(ScsiStatus.TASK_SET_FULL)
     default:
       return request.check(senseOf(error, writing))
   }

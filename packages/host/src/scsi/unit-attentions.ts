@@ -1,23 +1,24 @@
-import { Sense } from './codes.ts'
+import type { SenseCode } from '@bis/hyperv-types/scsi'
 
 /** Unit attentions that wait for a command to carry them, each at most once. */
 export class UnitAttentions {
-  readonly #pending: number[] = []
+  readonly #pending: SenseCode[] = []
 
   get any(): boolean {
     return this.#pending.length > 0
   }
 
-  raise(sense: number): void {
+  raise(sense: SenseCode): void {
     if (!this.#pending.includes(sense)) this.#pending.push(sense)
   }
 
-  /** Takes the oldest, or 0. A reset replaces what came before it. */
-  take(): number {
-    return this.#pending.shift() ?? Sense.none
+  /** Takes the oldest, if there is one. */
+  take(): SenseCode | undefined {
+    return this.#pending.shift()
   }
 
-  reset(sense: number): void {
+  /** Replaces what came before: after a reset nothing of it matters. */
+  reset(sense: SenseCode): void {
     this.#pending.length = 0
     this.#pending.push(sense)
   }

@@ -1,5 +1,5 @@
+import { ScsiOpcode, Sense } from '@bis/hyperv-types/scsi'
 import { decodeBlockRange } from './block-range.ts'
-import { Opcode, Sense } from './codes.ts'
 import type { Disk } from './disk.ts'
 import { inRange } from './read-write.ts'
 import type { ScsiRequest } from './request.ts'
@@ -13,15 +13,15 @@ const UNMAP_OR_ANCHOR = 0x18
 export function writeSame(unit: Disk, request: ScsiRequest): Promise<void> | undefined {
   decodeBlockRange(request)
   const flags = request.byte(1)
-  if ((flags & UNMAP_OR_ANCHOR) !== 0) return request.check(Sense.invalidFieldInCdb, 1)
+  if ((flags & UNMAP_OR_ANCHOR) !== 0) return request.check(Sense.INVALID_FIELD_IN_CDB, 1)
   if (request.blocks === 0) request.blocks = Math.max(0, unit.sectorCount - request.lba)
-  if (!inRange(unit, request)) return request.check(Sense.lbaOutOfRange)
-  if (request.blocks > maxWriteSameBlocks(unit)) return request.check(Sense.invalidFieldInCdb)
-  if (unit.backend.readOnly) return request.check(Sense.writeProtected)
+  if (!inRange(unit, request)) return request.check(Sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE)
+  if (request.blocks > maxWriteSameBlocks(unit)) return request.check(Sense.INVALID_FIELD_IN_CDB)
+  if (unit.backend.readOnly) return request.check(Sense.WRITE_PROTECTED)
   const pattern = new Uint8Array(unit.sectorSize)
-  const zeros = request.opcode === Opcode.writeSame16 && (flags & NO_DATA_OUT_BUFFER) !== 0
+  const zeros = request.opcode === ScsiOpcode.WRITE_SAME_16 && (flags & NO_DATA_OUT_BUFFER) !== 0
   if (!zeros) {
-    if (request.data.length < pattern.length) return request.check(Sense.invalidFieldInCdb)
+    if (request.data.length < pattern.length) return request.check(Sense.INVALID_FIELD_IN_CDB)
     request.data.read(0, pattern)
   }
   const transferred = zeros ? 0 : pattern.length
