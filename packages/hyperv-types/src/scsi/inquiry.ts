@@ -60,8 +60,8 @@ export const vpdSupportedPages = layout('vpd_supported_pages', { header: vpdHead
 export const vpdSerialNumber = layout('vpd_unit_serial_number', { header: vpdHeader, serial: restBytes }, { size: 4 })
 
 /** In front of each designator of page 83. */
-export const vpdDesignator = layout(
-  'vpd_designator',
+export const vpdDesignatorHeader = layout(
+  'vpd_designator_header',
   {
     /** 1 binary, 2 ASCII, 3 UTF-8. */
     code_set: u8,
@@ -69,7 +69,6 @@ export const vpdDesignator = layout(
     designator_type: u8,
     reserved: reserved(1),
     designator_length: u8,
-    designator: restBytes,
   },
   { size: 4 },
 )
@@ -80,10 +79,10 @@ export const hypervDeviceIdentification = layout(
   'hyperv_device_identification',
   {
     header: vpdHeader,
-    t10_designator: vpdDesignatorHeader('t10'),
+    t10_designator: vpdDesignatorHeader,
     t10_vendor: ascii(8),
     disk_id: bytes(16),
-    naa_designator: vpdDesignatorHeader('naa'),
+    naa_designator: vpdDesignatorHeader,
     /** 60 02 24 80, then bytes 0 to 5 and 10 to 15 of the disk id. */
     naa: bytes(16),
   },
@@ -91,14 +90,6 @@ export const hypervDeviceIdentification = layout(
 )
 /** First bytes of Hyper-V's NAA names: NAA 6, Microsoft's OUI. */
 export const HYPERV_NAA_PREFIX = Uint8Array.of(0x60, 0x02, 0x24, 0x80)
-
-function vpdDesignatorHeader(name: string) {
-  return layout(
-    `${name}_designator`,
-    { code_set: u8, designator_type: u8, reserved: reserved(1), designator_length: u8 },
-    { size: 4 },
-  )
-}
 
 /** Page B0. Lengths in blocks. */
 export const vpdBlockLimits = layout(
