@@ -6,4 +6,3 @@ export {
   type IcVersion,
   type IcVersions,
 } from './host-release.ts'
-export * from './scsi/index.ts'

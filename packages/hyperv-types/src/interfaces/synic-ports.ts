@@ -1,10 +1,12 @@
 import type { GuestMemory } from '../memory/guest-memory.ts'
 
 /**
- * What became of a message or an event for the guest. `masked`: the SINT is masked or disabled, so an event is lost and
- * a message waits; `invalid`: no such processor, SINT or flag; `gone`: the partition has ended.
+ * What became of a message or an event for the guest. `queued`: the message waits for its slot, or is on its way through
+ * a transport; `masked`: the SINT is masked or disabled, so an event is lost and a message waits; `full`: too many
+ * messages wait already, this one was not taken; `invalid`: no such processor, SINT or flag, or a payload too long;
+ * `gone`: the partition has ended.
  */
-export type PortDelivery = 'delivered' | 'queued' | 'masked' | 'invalid' | 'gone'
+export type PortDelivery = 'delivered' | 'queued' | 'masked' | 'full' | 'invalid' | 'gone'
 
 /**
  * The root's side of one partition's SynIC. Implemented by the partition (same thread, or through shared memory) and by

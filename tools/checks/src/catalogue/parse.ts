@@ -1,4 +1,4 @@
-type Mark = '★' | '☆' | ''
+export type Mark = '★' | '☆' | ''
 
 /** A way to fail that others have shown, as what ours must do instead. */
 export interface Entry {
