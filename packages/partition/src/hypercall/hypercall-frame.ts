@@ -1,5 +1,12 @@
-import { joinWords, type GuestMemory, PAGE_SIZE } from '@bis/hyperv-types'
-import { HvStatus, HYPERCALL_ALIGNMENT, HYPERCALL_CODE_MASK, HYPERCALL_FAST, HYPERCALL_FAST_BYTES } from '@bis/hyperv-types/hypervisor'
+import type { GuestMemory } from '@bis/hyperv-types'
+import { joinWords, PAGE_SIZE } from '@bis/hyperv-types'
+import {
+  HvStatus,
+  HYPERCALL_ALIGNMENT,
+  HYPERCALL_CODE_MASK,
+  HYPERCALL_FAST,
+  HYPERCALL_FAST_BYTES,
+} from '@bis/hyperv-types/hypervisor'
 
 const TWO_32 = 0x1_0000_0000
 

@@ -1,8 +1,10 @@
-import { type CpuidResult } from '@bis/hyperv-types'
+import type { CpuidResult } from '@bis/hyperv-types'
 import { CpuidLeaf, HV_INTERFACE, HV_VENDOR } from '@bis/hyperv-types/hypervisor'
 import { PartitionError } from '../errors.ts'
-import { type FeatureBits, IMPLEMENTED } from './implemented.ts'
-import { type HostReleaseName, RELEASE_FACTS } from './releases.ts'
+import type { FeatureBits } from './implemented.ts'
+import { IMPLEMENTED } from './implemented.ts'
+import type { HostReleaseName } from './releases.ts'
+import { RELEASE_FACTS } from './releases.ts'
 
 /** Single enlightenments to turn off, and to turn on where the release does not report them. Off wins. */
 export interface FeatureSwitches {
@@ -45,10 +47,7 @@ export function hostProfile(release: HostReleaseName, switches: FeatureSwitches 
       CpuidLeaf.PRIVILEGES,
       registers(features.privileges, features.privilegesHigh, facts.powerManagement.value, features.misc),
     ],
-    [
-      CpuidLeaf.RECOMMENDATIONS,
-      registers(features.hints, facts.spinCount.value, facts.physicalAddressBits.value),
-    ],
+    [CpuidLeaf.RECOMMENDATIONS, registers(features.hints, facts.spinCount.value, facts.physicalAddressBits.value)],
     [
       CpuidLeaf.LIMITS,
       registers(facts.maxVirtualProcessors.value, facts.maxLogicalProcessors.value, facts.maxInterruptVectors.value),

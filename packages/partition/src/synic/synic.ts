@@ -1,10 +1,13 @@
-import { HypervisorFault, type PortDelivery } from '@bis/hyperv-types'
+import type { PortDelivery } from '@bis/hyperv-types'
+import { HypervisorFault } from '@bis/hyperv-types'
 import { SINT_COUNT, scontrolMsr, sintRegister } from '@bis/hyperv-types/hypervisor'
-import { FIRST_VECTOR, type InterruptController } from '../interrupt-controller.ts'
+import type { InterruptController } from '../interrupt-controller.ts'
+import { FIRST_VECTOR } from '../interrupt-controller.ts'
 import type { OverlayPages } from '../overlay-pages.ts'
 import { PageRegister } from '../page-register.ts'
 import { EventFlags } from './event-flags.ts'
-import { MessageQueue, type PendingMessage } from './message-queue.ts'
+import type { PendingMessage } from './message-queue.ts'
+import { MessageQueue } from './message-queue.ts'
 import { PageSlot } from './page-slot.ts'
 
 /** Messages that may wait for one SINT of one virtual processor. */
@@ -37,7 +40,10 @@ export class Synic {
     this.#interrupts = interrupts
     this.messagePage = new PageRegister('SIMP', overlays)
     this.eventFlagsPage = new PageRegister('SIEFP', overlays)
-    this.#queues = Array.from({ length: SINT_COUNT }, (_, sint) => new MessageQueue(QUEUE_LIMIT, () => this.#raise(sint)))
+    this.#queues = Array.from(
+      { length: SINT_COUNT },
+      (_, sint) => new MessageQueue(QUEUE_LIMIT, () => this.#raise(sint)),
+    )
     this.#maskAll()
   }
 
