@@ -6,3 +6,4 @@ export {
   type IcVersion,
   type IcVersions,
 } from './host-release.ts'
+export * from './scsi/index.ts'

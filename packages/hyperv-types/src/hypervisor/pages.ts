@@ -1,5 +1,5 @@
 /** Pages that the hypervisor shares with the guest. Sources: arch/x86/include/asm/hyperv-tlfs.h, OpenVMM hvdef. */
-import { array, at, i64big, layout, reserved, u8, u32, u64, u64big } from '../struct/index.ts'
+import { array, at, bits, i64big, layout, reserved, u8, u32, u64, u64big } from '../struct/index.ts'
 
 /**
  * Reference time without an exit: ((tsc × scale) >> 64) + offset, in 100 ns. A sequence of 0 means: read the
@@ -14,6 +14,13 @@ export const tscPage = layout(
 /** `tsc_sequence` while the page must not be used. */
 export const TSC_SEQUENCE_INVALID = 0
 
+/** `directhypercall`: a nested hypervisor's guest may reach the outer one. */
+export const nestedControl = layout(
+  'hv_nested_enlightenments_control',
+  { features: bits(4, { directhypercall: 0 }), hypercallControls: reserved(4) },
+  { size: 8 },
+)
+
 /** VP assist page. Bit 0 of `apic_assist`: the next end of interrupt needs no EOI write. */
 export const vpAssistPage = layout(
   'hv_vp_assist_page',
@@ -21,8 +28,7 @@ export const vpAssistPage = layout(
     apic_assist: u32,
     reserved1: reserved(4),
     vtl_control: array(u64big, 3),
-    nested_features: u32,
-    nested_hypercall_controls: u32,
+    nested_control: nestedControl,
     enlighten_vmentry: u8,
     reserved2: reserved(7),
     current_nested_vmcs: at(48, u64),

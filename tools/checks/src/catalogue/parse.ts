@@ -1,4 +1,4 @@
-export type Mark = '★' | '☆' | ''
+type Mark = '★' | '☆' | ''
 
 /** A way to fail that others have shown, as what ours must do instead. */
 export interface Entry {

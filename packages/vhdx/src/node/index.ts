@@ -1,0 +1,3 @@
+export { FileBackend } from './file-backend.ts'
+export { createFile, openFile } from './open-file.ts'
+export type { FileOptions } from './file-backend.ts'

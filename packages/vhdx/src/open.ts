@@ -1,0 +1,90 @@
+import { DiskImageError } from './errors.ts'
+import { roundUp, viewOf } from './shared/bytes.ts'
+import { platform } from './shared/environment.ts'
+import { FlatDisk } from './shared/flat-disk.ts'
+import { findFooter } from './vhd/image.ts'
+import { openVhd } from './vhd/open.ts'
+import { isVhdx } from './vhdx/file-identifier.ts'
+import { HEADER_OFFSETS } from './vhdx/layout.ts'
+import { openVhdx } from './vhdx/open.ts'
+import type { Backend } from './backend.ts'
+import type { Environment } from './shared/environment.ts'
+import type { ImageFormat, SectorSize, VirtualDisk } from './virtual-disk.ts'
+
+export interface OpenOptions {
+  /** Refuse changes. A VHDX with a log to replay is then replayed in memory. Default: as the backend is. */
+  readOnly?: boolean
+  /** Take the image as this format instead of looking. */
+  format?: ImageFormat
+  /** Logical sector size of a raw image, which cannot say it itself. Default 512. */
+  rawSectorSize?: SectorSize
+  /** Where ids and times come from. Default: the platform. */
+  environment?: Environment
+}
+
+/**
+ * Opens a disk image on any medium. The disk takes the backend over: closing the disk closes it, and it is
+ * closed when opening fails.
+ *
+ * @throws DiskImageError `not-an-image`, `truncated`, `bad-checksum`, `corrupt`, `unsupported`, `parent-…`, `read-only`
+ */
+export async function open(backend: Backend, options: OpenOptions = {}): Promise<VirtualDisk> {
+  try {
+    return await openAs(backend, options)
+  } catch (error) {
+    await backend.close().catch(() => {})
+    throw error
+  }
+}
+
+/** The format of what lies on a medium: VHDX and VHD by their signatures, anything else raw. */
+export async function detectFormat(backend: Backend): Promise<ImageFormat> {
+  const start = new Uint8Array(8)
+  const got = await backend.read(0, start)
+  if (got === 8 && isVhdx(start)) return 'vhdx'
+  return (await findFooter(backend)) === undefined ? 'raw' : 'vhd'
+}
+
+async function openAs(backend: Backend, options: OpenOptions): Promise<VirtualDisk> {
+  const readOnly = options.readOnly ?? backend.readOnly ?? false
+  if (!readOnly && backend.readOnly === true) {
+    throw new DiskImageError('read-only', 'the medium is read-only; open the image with readOnly')
+  }
+  const environment = options.environment ?? platform
+  const start = new Uint8Array(8)
+  const hasStart = (await backend.read(0, start)) === 8
+  if (options.format === 'vhdx' || (options.format === undefined && hasStart && isVhdx(start))) {
+    if (!isVhdx(start)) throw new DiskImageError('not-an-image', 'no VHDX: the file does not begin with "vhdxfile"')
+    return openVhdx(backend, { readOnly, environment })
+  }
+  if (options.format !== 'raw') {
+    const found = await findFooter(backend)
+    if (found !== undefined) return openVhd(backend, found, { readOnly })
+    if (options.format === 'vhd') throw new DiskImageError('not-an-image', 'no VHD: there is a footer neither at the end nor at the start')
+    await refuseDamagedVhdx(backend)
+  }
+  return openRaw(backend, readOnly, options.rawSectorSize ?? 512)
+}
+
+async function openRaw(backend: Backend, readOnly: boolean, sectorSize: SectorSize): Promise<VirtualDisk> {
+  const size = await backend.size()
+  if (size === 0) throw new DiskImageError('not-an-image', 'the file is empty')
+  return new FlatDisk(backend, {
+    format: 'raw',
+    // The last sector may be short in the file; what is missing reads as zero, and writing it completes it.
+    sizeBytes: roundUp(size, sectorSize),
+    logicalSectorSize: sectorSize,
+    physicalSectorSize: sectorSize,
+    diskId: new Uint8Array(16),
+    readOnly,
+  })
+}
+
+/** A VHDX whose first sector was overwritten must not be taken for a raw disk and written to. */
+async function refuseDamagedVhdx(backend: Backend): Promise<void> {
+  const signature = new Uint8Array(4)
+  for (const offset of HEADER_OFFSETS) {
+    if ((await backend.read(offset, signature)) < 4 || viewOf(signature).getUint32(0) !== 0x68656164) return
+  }
+  throw new DiskImageError('corrupt', 'the file has VHDX headers but does not begin with "vhdxfile"; open it with format "raw" if it is a raw disk after all')
+}

@@ -1,0 +1,260 @@
+import { at, DiskImageError } from '../errors.ts'
+import { ABSENT } from '../shared/block-store.ts'
+import { MetadataPages, runsOf } from '../shared/metadata-pages.ts'
+import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
+import { settleAll } from '../shared/settle.ts'
+import { Space } from '../shared/space.ts'
+import { ZEROS } from '../shared/zeros.ts'
+import { encodeFooter, FOOTER_BYTES, VHD_TYPE } from './footer.ts'
+import { bitmapBytes, tableBytes, VHD_SECTOR } from './image.ts'
+import { DATA_ALIGNMENT, scanVhdSpace, UNUSED } from './space-scan.ts'
+import { DYNAMIC_HEADER_BYTES } from './dynamic-header.ts'
+import type { Backend } from '../backend.ts'
+import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
+import type { Page, SealedGranule } from '../shared/metadata-pages.ts'
+import type { Allocation } from '../shared/space.ts'
+import type { DynamicHeader } from './dynamic-header.ts'
+import type { FoundFooter } from './image.ts'
+
+const PAGE = 4096
+const MAX_PAGES = 2048
+const COMMIT_AT = 1024
+/** Blocks the file is grown by at a time. */
+const GROW_BLOCKS = 8
+
+/**
+ * The map of a dynamic or differencing VHD. There is no log: what the map will point at is made stable first,
+ * then map sectors are written in place. A sector is written whole or not at all, and each change is inside one.
+ */
+export class VhdStore implements BlockStore {
+  readonly blockSize: number
+  readonly hasZeroState = false
+  readonly tracksSectors: boolean
+  readonly keepsBlocks = false
+  readonly #backend: Backend
+  readonly #found: FoundFooter
+  readonly #header: DynamicHeader
+  readonly #pages: MetadataPages
+  readonly #headroom: number
+  readonly #isChild: boolean
+  /** One bit for each block whose bitmap is known to be all ones. */
+  readonly #full: Uint8Array
+  #space: Space | undefined
+
+  constructor(backend: Backend, found: FoundFooter, header: DynamicHeader) {
+    this.#backend = backend
+    this.#found = found
+    this.#header = header
+    this.blockSize = header.blockSize
+    this.#headroom = bitmapBytes(header.blockSize)
+    this.#isChild = found.footer.type === VHD_TYPE.differencing
+    this.tracksSectors = !this.#isChild
+    this.#full = new Uint8Array(Math.ceil(this.blockCount / 8))
+    this.#pages = new MetadataPages(backend, { pageSize: PAGE, granule: VHD_SECTOR, maxPages: MAX_PAGES })
+  }
+
+  get blockCount(): number {
+    return Math.ceil(this.#found.footer.currentSize / this.blockSize)
+  }
+
+  peek(block: number): Place | undefined {
+    const entry = this.#entryPlace(block)
+    const page = this.#pages.peek(entry)
+    return page === undefined ? undefined : this.#place(page, entry, block)
+  }
+
+  async get(block: number): Promise<Place> {
+    const entry = this.#entryPlace(block)
+    return this.#place(await this.#pages.get(entry), entry, block)
+  }
+
+  async sectorRuns(block: number, from: number, to: number): Promise<SectorRun[]> {
+    const runs: SectorRun[] = []
+    await this.#eachBitmapPage(block, from, to, (page, start, base, first, end) => {
+      for (const run of sectorRunsIn(page.bytes.subarray(start), 'high-first', first - base, end - base)) {
+        const last = runs.at(-1)
+        if (last !== undefined && last.here === run.here) last.to = base + run.to
+        else runs.push({ from: base + run.from, to: base + run.to, here: run.here })
+      }
+    })
+    return runs
+  }
+
+  async begin(): Promise<void> {
+    const { footer, startIsGood, source, endBytes } = this.#found
+    const { end, slots } = await this.#scan()
+    // From here on the copy at the start may be the only good one for a while.
+    if (!startIsGood) {
+      await this.#backend.write(0, encodeFooter(footer))
+      await this.#backend.flush()
+    }
+    const size = await this.#backend.size()
+    if (size !== end + FOOTER_BYTES || source !== 'end' || endBytes !== FOOTER_BYTES) {
+      await this.#backend.truncate(end)
+      await this.#backend.write(end, encodeFooter(footer))
+      await this.#backend.flush()
+    }
+    this.#space = new Space(this.#backend, {
+      blockSize: this.blockSize, alignment: DATA_ALIGNMENT, headroom: this.#headroom, tail: FOOTER_BYTES,
+      growStep: GROW_BLOCKS * this.blockSize, end, slots,
+      resized: (now, before) => this.#moveFooter(now, before),
+    })
+  }
+
+  allocate(): Allocation {
+    return this.#open().allocateBlock()
+  }
+
+  async prepare(allocations: readonly Allocation[]): Promise<void> {
+    await this.#open().cover()
+    // Bits first: the block table must never lead to a bitmap of something else.
+    const bits = new Uint8Array(this.#headroom)
+    if (!this.#isChild) bits.fill(0xff)
+    await settleAll(allocations.map(async ({ offset }) => {
+      await this.#backend.write(offset - this.#headroom, bits)
+      await this.#pages.overwrite(offset - this.#headroom, bits)
+    }))
+  }
+
+  cancel(offset: number): void {
+    this.#open().cancel(offset)
+  }
+
+  async setPresent(block: number, offset: number): Promise<void> {
+    await this.#setEntry(block, (offset - this.#headroom) / VHD_SECTOR)
+    if (this.#isChild) await this.markSectors(block, 0, this.blockSize / VHD_SECTOR)
+    else this.#noteFull(block)
+  }
+
+  async setPartial(block: number, offset: number, from: number, to: number): Promise<void> {
+    await this.#setEntry(block, (offset - this.#headroom) / VHD_SECTOR)
+    await this.markSectors(block, from, to)
+  }
+
+  async markSectors(block: number, from: number, to: number): Promise<void> {
+    if (this.#isFull(block)) return
+    await this.#eachBitmapPage(block, from, to, (page, start, base, first, end) => {
+      if (!setSectorBits(page.bytes.subarray(start), 'high-first', first - base, end - base)) return
+      const last = start + Math.ceil((end - base) / 8)
+      for (let byte = start - (start % VHD_SECTOR); byte < last; byte += VHD_SECTOR) this.#pages.changed(page, page.offset + byte)
+    })
+  }
+
+  async clear(block: number): Promise<void> {
+    const place = await this.get(block)
+    if (place === ABSENT) return
+    await this.#setEntry(block, UNUSED)
+    this.#full[block >>> 3] = (this.#full[block >>> 3] as number) & ~(1 << (block & 7))
+    this.#open().free(Math.abs(place))
+  }
+
+  get commitDue(): boolean {
+    return this.#pages.dirtyGranules >= COMMIT_AT
+  }
+
+  async commit(flush: () => Promise<void>): Promise<void> {
+    const space = this.#open()
+    const freed = space.takeFreed()
+    const sealed = this.#pages.seal()
+    try {
+      await flush()
+      if (sealed.length > 0) {
+        await this.#write(sealed)
+        await flush()
+      }
+    } catch (error) {
+      this.#pages.unseal(sealed)
+      space.returnFreed(freed)
+      throw error
+    }
+    this.#pages.settled(sealed)
+    space.release(freed)
+  }
+
+  async finish(flush: () => Promise<void>): Promise<void> {
+    const space = this.#open()
+    if (space.gaveBack) await space.cutTail((await this.#scan()).end)
+    else await space.cutTail()
+    await flush()
+  }
+
+  /** What of the file is in use, by the map as it is in the file. */
+  #scan(): Promise<{ end: number; slots: number[] }> {
+    return scanVhdSpace(this.#backend, {
+      batOffset: this.#header.batOffset,
+      entries: this.blockCount,
+      headroom: this.#headroom,
+      blockSize: this.blockSize,
+      fixedRanges: [
+        { offset: 0, length: FOOTER_BYTES },
+        { offset: this.#found.footer.dataOffset ?? 0, length: DYNAMIC_HEADER_BYTES },
+        { offset: this.#header.batOffset, length: tableBytes(this.#header.maxEntries) },
+        ...this.#header.locators.map(({ offset, length }) => ({ offset, length })),
+      ],
+    })
+  }
+
+  async #write(sealed: readonly SealedGranule[]): Promise<void> {
+    await settleAll([...runsOf(sealed)].map(({ offset, bytes }) => this.#backend.write(offset, bytes)))
+  }
+
+  /** Where the footer was, blocks come now: they count on zeros. */
+  async #moveFooter(size: number, previousSize: number): Promise<void> {
+    await this.#backend.write(size - FOOTER_BYTES, encodeFooter(this.#found.footer))
+    if (size > previousSize) await this.#backend.write(previousSize - FOOTER_BYTES, ZEROS.subarray(0, FOOTER_BYTES))
+  }
+
+  #entryPlace(block: number): number {
+    return this.#header.batOffset + block * 4
+  }
+
+  async #setEntry(block: number, sector: number): Promise<void> {
+    const place = this.#entryPlace(block)
+    const page = this.#pages.peek(place) ?? (await this.#pages.get(place))
+    page.view.setUint32(place - page.offset, sector)
+    this.#pages.changed(page, place)
+  }
+
+  #place(page: Page, entry: number, block: number): Place {
+    const sector = page.view.getUint32(entry - page.offset)
+    if (sector === UNUSED) return ABSENT
+    const data = sector * VHD_SECTOR + this.#headroom
+    if (sector === 0) throw new DiskImageError('corrupt', `VHD block table entry ${block} at ${at(entry)}: block at 0x0, inside the footer copy; check the image`)
+    return this.#isChild && !this.#isFull(block) ? -data : data
+  }
+
+  /**
+   * Visits the pages that hold the bits of sectors `from` to `to`; a bitmap may lie across two. `start` is the
+   * page's byte whose first bit is sector `base`, and sectors `first` to `end` are to be looked at there.
+   */
+  async #eachBitmapPage(
+    block: number,
+    from: number,
+    to: number,
+    visit: (page: Page, start: number, base: number, first: number, end: number) => void,
+  ): Promise<void> {
+    const bitmap = Math.abs(await this.get(block)) - this.#headroom
+    for (let first = from; first < to; ) {
+      const byte = bitmap + Math.floor(first / 8)
+      const page = this.#pages.peek(byte) ?? (await this.#pages.get(byte))
+      const start = byte - page.offset
+      const base = first - (first % 8)
+      const end = Math.min(to, base + (PAGE - start) * 8)
+      visit(page, start, base, first, end)
+      first = end
+    }
+  }
+
+  #isFull(block: number): boolean {
+    return ((this.#full[block >>> 3] as number) & (1 << (block & 7))) !== 0
+  }
+
+  #noteFull(block: number): void {
+    this.#full[block >>> 3] = (this.#full[block >>> 3] as number) | (1 << (block & 7))
+  }
+
+  #open(): Space {
+    if (this.#space === undefined) throw new DiskImageError('read-only', 'no change of the VHD was begun')
+    return this.#space
+  }
+}

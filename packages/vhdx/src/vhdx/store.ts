@@ -1,0 +1,217 @@
+import { at, DiskImageError } from '../errors.ts'
+import { ABSENT, dataOffset, hasData, isPartial, ZERO } from '../shared/block-store.ts'
+import { MIB } from '../shared/bytes.ts'
+import { randomGuid } from '../shared/guid.ts'
+import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
+import { Space } from '../shared/space.ts'
+import { hasSpace, offsetOf, stateOf } from './bat.ts'
+import { bitmapIndex, bitmapPart, payloadIndex } from './bat-geometry.ts'
+import { commit } from './committer.ts'
+import { fixedRanges } from './image.ts'
+import { BITMAP_BLOCK_BYTES, BLOCK, SECTOR } from './layout.ts'
+import { LogWriter } from './log-writer.ts'
+import { scanSpace } from './space-scan.ts'
+import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
+import type { Environment } from '../shared/environment.ts'
+import type { Allocation } from '../shared/space.ts'
+import type { VhdxImage } from './image.ts'
+
+/** Changed map granules that make a commit due, so that memory and the log stay bounded. */
+const COMMIT_AT = 64
+const GROW_STEP = 16 * MIB
+
+/** What exists once the image is being changed. */
+interface Session {
+  space: Space
+  log: LogWriter
+  commitNow(): Promise<void>
+}
+
+/** The map of a VHDX: block allocation table, sector bitmaps, log. */
+export class VhdxStore implements BlockStore {
+  readonly blockSize: number
+  readonly hasZeroState = true
+  readonly tracksSectors = false
+  readonly keepsBlocks: boolean
+  readonly #image: VhdxImage
+  readonly #environment: Environment
+  readonly #newBitmaps = new Map<number, Promise<void>>()
+  #session: Session | undefined
+
+  constructor(image: VhdxImage, environment: Environment) {
+    this.#image = image
+    this.#environment = environment
+    this.blockSize = image.metadata.blockSize
+    this.keepsBlocks = image.metadata.leaveBlocksAllocated
+  }
+
+  get blockCount(): number {
+    return this.#image.geometry.payloadBlocks
+  }
+
+  peek(block: number): Place | undefined {
+    const entry = this.#image.bat.peek(payloadIndex(this.#image.geometry, block))
+    return entry === undefined ? undefined : this.#place(entry)
+  }
+
+  async get(block: number): Promise<Place> {
+    return this.#place(await this.#image.bat.get(payloadIndex(this.#image.geometry, block)))
+  }
+
+  async sectorRuns(block: number, from: number, to: number): Promise<SectorRun[]> {
+    const { bitmap } = await this.#bitmapOf(block)
+    return sectorRunsIn(bitmap, 'low-first', from, to)
+  }
+
+  async begin(commitNow: () => Promise<void>): Promise<void> {
+    const { backend, headers } = this.#image
+    const { end, slots } = await this.#scan()
+    // Nothing is in the log, so the file may be cut: then all that is added later reads as zero.
+    await backend.truncate(end)
+    const space = new Space(backend, {
+      blockSize: this.blockSize, alignment: MIB, headroom: 0, tail: 0, growStep: GROW_STEP, end, slots,
+      resized: async () => {},
+    })
+    const log = new LogWriter(backend, headers.current.logOffset, headers.current.logLength, randomGuid(this.#environment))
+    // The log must hold a whole entry by the time a header names it.
+    await log.append([], { flushedFileSize: end, lastFileSize: end })
+    await backend.flush()
+    const names = {
+      fileWriteGuid: randomGuid(this.#environment),
+      dataWriteGuid: randomGuid(this.#environment),
+      logGuid: log.guid,
+    }
+    await headers.update(names)
+    await headers.update(names)
+    this.#session = { space, log, commitNow }
+  }
+
+  allocate(): Allocation {
+    return this.#open().space.allocateBlock()
+  }
+
+  async prepare(): Promise<void> {
+    await this.#open().space.cover()
+  }
+
+  cancel(offset: number): void {
+    this.#open().space.cancel(offset)
+  }
+
+  async setPresent(block: number, offset: number): Promise<void> {
+    await this.#image.bat.set(payloadIndex(this.#image.geometry, block), BLOCK.present, offset)
+  }
+
+  async setPartial(block: number, offset: number, from: number, to: number): Promise<void> {
+    await this.#needBitmap(Math.floor(block / this.#image.geometry.chunkRatio))
+    const { bitmap, changed } = await this.#bitmapOf(block)
+    // Bits of an earlier life of the block may be left.
+    bitmap.fill(0)
+    setSectorBits(bitmap, 'low-first', from, to)
+    changed(0, bitmap.length)
+    await this.#image.bat.set(payloadIndex(this.#image.geometry, block), BLOCK.partial, offset)
+  }
+
+  async markSectors(block: number, from: number, to: number): Promise<void> {
+    const place = this.peek(block) ?? (await this.get(block))
+    if (!isPartial(place)) return
+    const { bitmap, changed } = await this.#bitmapOf(block)
+    if (setSectorBits(bitmap, 'low-first', from, to)) changed(from >>> 3, ((to - 1) >>> 3) + 1)
+  }
+
+  async clear(block: number): Promise<void> {
+    const index = payloadIndex(this.#image.geometry, block)
+    const place = this.#place(await this.#image.bat.get(index))
+    await this.#image.bat.set(index, BLOCK.zero, 0)
+    if (hasData(place)) this.#open().space.free(dataOffset(place))
+  }
+
+  get commitDue(): boolean {
+    return this.#image.pages.dirtyGranules >= COMMIT_AT
+  }
+
+  async commit(flush: () => Promise<void>): Promise<void> {
+    const { backend, pages, regions } = this.#image
+    await commit({ backend, pages, bat: regions.bat, ...this.#open(), flush })
+  }
+
+  async finish(flush: () => Promise<void>): Promise<void> {
+    await flush()
+    await this.#image.headers.update({ logGuid: new Uint8Array(16) })
+    const { space } = this.#open()
+    if (space.gaveBack) await space.cutTail((await this.#scan()).end)
+    else await space.cutTail()
+  }
+
+  /** What of the file is in use, by the map as it is in the file. */
+  #scan(): Promise<{ end: number; slots: number[] }> {
+    const { backend, headers, regions, geometry } = this.#image
+    return scanSpace(backend, { bat: regions.bat, geometry, blockSize: this.blockSize, fixedRanges: fixedRanges(headers, regions) })
+  }
+
+  #place(entry: number): Place {
+    switch (stateOf(entry)) {
+      case BLOCK.present:
+        return offsetOf(entry)
+      case BLOCK.partial:
+        if (this.#image.metadata.hasParent) return -offsetOf(entry)
+        throw new DiskImageError('corrupt', 'VHDX block allocation table: a partially present block in an image without a parent; check the image')
+      case BLOCK.notPresent:
+        return ABSENT
+      case BLOCK.undefined:
+      case BLOCK.zero:
+      case BLOCK.unmapped:
+      case BLOCK.unmappedDraft:
+        return ZERO
+    }
+  }
+
+  /** The bits of one block, to be used and changed in this turn. */
+  async #bitmapOf(block: number): Promise<{ bitmap: Uint8Array; changed(from: number, to: number): void }> {
+    const { bat, geometry, pages } = this.#image
+    const index = bitmapIndex(geometry, Math.floor(block / geometry.chunkRatio))
+    const entry = bat.peek(index) ?? (await bat.get(index))
+    if (!hasSpace(stateOf(entry))) {
+      throw new DiskImageError('corrupt', `VHDX block allocation table entry ${index}: no sector bitmap, but block ${block} is partially present; check the image`)
+    }
+    const part = bitmapPart(geometry, block)
+    const place = offsetOf(entry) + part.offset
+    const page = pages.peek(place) ?? (await pages.get(place))
+    const start = place - page.offset
+    return {
+      bitmap: page.bytes.subarray(start, start + part.length),
+      changed: (from, to) => {
+        for (let byte = from - (from % SECTOR); byte < to; byte += SECTOR) pages.changed(page, place + byte)
+      },
+    }
+  }
+
+  /**
+   * Makes the chunk have a sector bitmap, and that stable: a partially present block without one would be
+   * a corrupt image, and the two entries may be committed apart.
+   */
+  async #needBitmap(chunk: number): Promise<void> {
+    const index = bitmapIndex(this.#image.geometry, chunk)
+    const entry = await this.#image.bat.get(index)
+    if (hasSpace(stateOf(entry)) && !this.#newBitmaps.has(chunk)) return
+    let work = this.#newBitmaps.get(chunk)
+    if (work === undefined) {
+      work = this.#createBitmap(index).finally(() => this.#newBitmaps.delete(chunk))
+      this.#newBitmaps.set(chunk, work)
+    }
+    await work
+  }
+
+  async #createBitmap(index: number): Promise<void> {
+    const { space, commitNow } = this.#open()
+    const offset = space.allocateAtEnd(BITMAP_BLOCK_BYTES)
+    await space.cover()
+    await this.#image.bat.set(index, BLOCK.present, offset)
+    await commitNow()
+  }
+
+  #open(): Session {
+    if (this.#session === undefined) throw new DiskImageError('read-only', `no change of the VHDX was begun (log at ${at(this.#image.headers.current.logOffset)})`)
+    return this.#session
+  }
+}

@@ -1,0 +1,42 @@
+export type ImageFormat = 'raw' | 'vhd' | 'vhdx'
+export type ImageType = 'fixed' | 'dynamic' | 'differencing'
+export type SectorSize = 512 | 4096
+
+/**
+ * An open disk image, seen as the disk it holds.
+ *
+ * Calls may overlap. A read that overlaps a write in time gives old or new data, sector by sector.
+ * A write is stable once a `flush` that began after the write resolved has resolved; before that it may
+ * be lost in a crash, but never replaces other sectors and never lets foreign data appear.
+ *
+ * Offsets and lengths are bytes and whole logical sectors (`unaligned` otherwise), within the disk (`out-of-range` otherwise).
+ */
+export interface VirtualDisk extends AsyncDisposable {
+  readonly format: ImageFormat
+  readonly type: ImageType
+  /** Size of the disk, not of the file. Changes with `resize`. */
+  readonly sizeBytes: number
+  readonly logicalSectorSize: SectorSize
+  readonly physicalSectorSize: SectorSize
+  /** Allocation unit: `trim` frees whole blocks. Where nothing is allocated in blocks, the physical sector size. */
+  readonly blockSize: number
+  /** 16 bytes: VHDX virtual disk id (SCSI page 83h), VHD unique id; zeros for raw. As they lie in the file. */
+  readonly diskId: Uint8Array
+  readonly readOnly: boolean
+
+  /** Fills `buffer` from the disk. What was never written, or was trimmed, reads as zero (of a child: as the parent has it). */
+  read(offset: number, buffer: Uint8Array): Promise<void>
+  /** Writes the buffer. It must not change until the promise settles. */
+  write(offset: number, buffer: Uint8Array): Promise<void>
+  /** Makes every write, trim and zeroing that resolved before this call stable. */
+  flush(): Promise<void>
+  /**
+   * Says that the content of a range no longer matters. Whole blocks are given back and read as zero;
+   * parts of blocks, and all of a fixed image, stay as they are. Never makes a parent's data visible.
+   */
+  trim(offset: number, length: number): Promise<void>
+  /** Makes a range read as zero, giving space back where whole blocks allow it. */
+  writeZeroes(offset: number, length: number): Promise<void>
+  /** Flushes, leaves the image clean and closes the medium. A second call does nothing. */
+  close(): Promise<void>
+}
