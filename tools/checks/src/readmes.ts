@@ -19,8 +19,8 @@ export async function checkReadmes(): Promise<string[]> {
 
 /** A line for each package in the workspace, and for no other. */
 export function tableProblems(text: string, packages: readonly Package[]): string[] {
-  const there = packages.map(({ folder, manifest }) => `| [${manifest.name}](${folder}) |`)
-  const named: readonly string[] = text.match(/^\| \[@bis\/.*?\) \|/gm) ?? []
+  const there = packages.map(({ folder, manifest }) => `| [${manifest.name}](${folder})`)
+  const named: readonly string[] = text.match(/^\| \[@bis\/.*?\)/gm) ?? []
   return [
     ...there.filter((start) => !named.includes(start)).map((start) => `README.md: no line begins with "${start}"`),
     ...named.filter((start) => !there.includes(start)).map((start) => `README.md: "${start}" is not in the workspace`),
