@@ -110,6 +110,14 @@ describe('a layout', () => {
     expect(gaps.decode(target, 2)).toEqual({ a: 1, b: 2 })
   })
 
+  it('takes a nested layout with reserved bytes for what it is', () => {
+    const inner = layout('inner', { kind: u8, reserved: reserved(3) })
+    const outer = layout('outer', { inner, after: u8 })
+    const value = { inner: { kind: 7 }, after: 9 }
+    expect([...outer.encode(value)]).toEqual([7, 0, 0, 0, 9])
+    expect(outer.decode(outer.encode(value))).toEqual(value)
+  })
+
   it('reads what fills the rest of a message to its end', () => {
     const list = layout('list', { count: u32, pfn: rest(u64) }, { size: 4 })
     const encoded = list.encode({ count: 2, pfn: [5, 6] })

@@ -4,7 +4,7 @@
  * the types of both.
  */
 
-import type { ReservedField } from './bytes.ts'
+import { ReservedField } from './bytes.ts'
 import type { Accessor, AccessorOf, FieldType, InitOf, ValueOf } from './field.ts'
 import { LayoutError } from './layout-error.ts'
 
@@ -157,7 +157,7 @@ function build<F extends Fields>(name: string, types: F, plan: Plan, start: numb
   const fields: Record<string, Accessor> = {}
   for (const [key, type] of Object.entries(types)) fields[key] = type.place(start + (plan.offsets.get(key) ?? 0))
   const entries = Object.entries(fields)
-  const named = entries.filter(([, field]) => !('reserved' in field))
+  const named = entries.filter(([, field]) => !(field instanceof ReservedField))
   const [lastKey, last] = entries.at(-1) ?? []
   const extra =
     lastKey === undefined || last?.extra === undefined

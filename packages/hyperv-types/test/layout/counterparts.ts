@@ -1,6 +1,7 @@
 /** How our layouts relate to the kernel's structures. A layout has the kernel's name where the kernel has the structure. */
 
 import { IsolationType, SynicMessageType } from '../../src/hypervisor/index.ts'
+import * as ic from '../../src/ic/index.ts'
 import { VstorOperation } from '../../src/storage/index.ts'
 import * as vmbus from '../../src/vmbus/index.ts'
 
@@ -11,6 +12,8 @@ export interface Counterpart {
   readonly renamed?: Readonly<Record<string, string>>
   /** Fields that the kernel has not, with the reason. */
   readonly added?: Readonly<Record<string, string>>
+  /** Fields that lie elsewhere on purpose, with the reason. */
+  readonly moved?: Readonly<Record<string, string>>
   /** Why the sizes differ on purpose, and by how much ours is longer. */
   readonly longer?: { readonly by: number; readonly because: string }
 }
@@ -81,6 +84,30 @@ export const COUNTERPARTS: Readonly<Record<string, Counterpart>> = {
   vmstorage_protocol_version: {},
   hv_fc_wwn_packet: {},
   vstor_packet: { added: { u: UNION } },
+  // Integration components
+  ic_version: {},
+  icmsg_hdr: {},
+  icmsg_negotiate: {},
+  heartbeat_msg_data: {
+    added: { application_state: 'one of the reserved words of Linux' },
+    moved: { reserved: 'begins behind the application state' },
+  },
+  shutdown_msg_data: {},
+  ictimesync_data: {},
+  ictimesync_ref_data: {},
+  hv_kvp_hdr: {},
+  hv_kvp_exchg_msg_value: {},
+  hv_kvp_msg_get: {},
+  hv_kvp_msg_set: {},
+  hv_kvp_msg_delete: {},
+  hv_kvp_msg_enumerate: {},
+  hv_kvp_ipaddr_value: {},
+  hv_kvp_ip_msg: {},
+  hv_vss_hdr: {},
+  hv_vss_check_feature: {},
+  hv_vss_check_dm_info: {},
+  hv_fcopy_hdr: {},
+  hv_start_fcopy: {},
 }
 
 /** Registers, by our name. */
@@ -116,6 +143,14 @@ export const WITHOUT_COUNTERPART: ReadonlySet<string> = new Set([
   'hv_crash_ctl',
   'hv_guest_os_id',
   'ide_offer_user_defined',
+  'ic_packet_header',
+  'kvp_ip_address_value_binary',
+  'vss_snapshot_set',
+  'vss_lun_info',
+  'vss_freeze',
+  'vss_auto_recover',
+  'vss_cluster_info',
+  'hv_do_fcopy',
 ])
 
 /** An enumeration of the kernel against constants of ours. */
@@ -171,5 +206,12 @@ export const ENUM_COUNTERPARTS: Readonly<Record<string, EnumCounterpart>> = {
     prefix: 'VSTOR_OPERATION_',
     added: ['EVENT_NOTIFICATION'],
     omitted: ['MAXIMUM'],
+  },
+  hv_kvp_exchg_op: { ours: ic.KvpOperation, prefix: 'KVP_OP_', omitted: ['COUNT'] },
+  hv_vss_op: { ours: ic.VssOperation, prefix: 'VSS_OP_', added: ['CLUSTER_INFO'], omitted: ['COUNT'] },
+  hv_fcopy_op: {
+    ours: ic.FileCopyOperation,
+    prefix: '',
+    renamed: { START: 'START_FILE_COPY', WRITE: 'WRITE_TO_FILE', COMPLETE: 'COMPLETE_FCOPY', CANCEL: 'CANCEL_FCOPY' },
   },
 }
