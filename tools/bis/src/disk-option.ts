@@ -1,0 +1,42 @@
+import type { VirtualDisk } from '@bis/vhdx'
+import { openFile } from '@bis/vhdx/node'
+import { CliError } from './cli-error.ts'
+
+/** One `--disk FILE[,bus=scsi|ide][,ro]`. */
+export interface DiskOption {
+  readonly file: string
+  readonly bus: 'scsi' | 'ide'
+  readonly readOnly: boolean
+}
+
+/** Commas inside a file name are written twice, as QEMU has it. @throws CliError `usage`. */
+export function parseDiskOption(text: string): DiskOption {
+  const [file = '', ...words] = text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(',,', ','))
+  if (file === '') throw new CliError('usage', '--disk needs a FILE')
+  let bus: 'scsi' | 'ide' = 'scsi'
+  let readOnly = false
+  for (const word of words) {
+    if (word === 'ro') readOnly = true
+    else if (word === 'bus=scsi' || word === 'bus=ide') bus = word === 'bus=ide' ? 'ide' : 'scsi'
+    else throw new CliError('usage', `--disk ${file}: ${JSON.stringify(word)} is neither ro nor bus=scsi nor bus=ide`)
+  }
+  return { file, bus, readOnly }
+}
+
+/** An image opened for a machine, with where it is plugged in. */
+export interface OpenDisk extends DiskOption {
+  readonly image: VirtualDisk
+}
+
+/** Opens the images in order; when one fails the others are closed again. */
+export async function openDisks(options: readonly DiskOption[]): Promise<OpenDisk[]> {
+  const opened: OpenDisk[] = []
+  try {
+    for (const option of options)
+      opened.push({ ...option, image: await openFile(option.file, { readOnly: option.readOnly }) })
+    return opened
+  } catch (error) {
+    await Promise.all(opened.map(({ image }) => image.close()))
+    throw error
+  }
+}

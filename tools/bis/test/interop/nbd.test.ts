@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { exportDisk } from '../bis-process.ts'
+import type { ImageFormat } from '../images.ts'
+import { FORMATS, hashByQemu, hashFile, makeFilesystemImage, run } from '../images.ts'
+import { havePrograms } from '../programs.ts'
+
+const PROGRAMS = ['qemu-img', 'nbdcopy', 'fio', 'mke2fs']
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bis-interop-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+async function makeImage(format: ImageFormat): Promise<string> {
+  const image = join(folder, format.file)
+  await run('qemu-img', ['convert', '-f', 'raw', ...format.args, await makeFilesystemImage(folder), image])
+  return image
+}
+
+describe.skipIf(!havePrograms(...PROGRAMS))(`bis nbd (skipped unless there are ${PROGRAMS.join(', ')})`, () => {
+  for (const format of FORMATS) {
+    it(`serves a ${format.name} image of qemu-img byte for byte`, { timeout: 60_000 }, async () => {
+      const image = await makeImage(format)
+      const { process, uri } = await exportDisk(image, join(folder, 'socket'))
+      const copy = join(folder, 'copy')
+      await run('nbdcopy', [uri, copy])
+      const { status, stderr } = await process.end()
+      expect([status, stderr]).toEqual([0, ''])
+      expect(await hashFile(copy)).toBe(await hashByQemu(image, format.qemu))
+    })
+
+    it(`leaves a ${format.name} image in order after nbdcopy and fio wrote to it`, { timeout: 120_000 }, async () => {
+      const image = await makeImage(format)
+      const { process, uri } = await exportDisk(image, join(folder, 'socket'))
+      const source = join(folder, 'filesystem.raw')
+      await run('nbdcopy', ['--flush', source, uri])
+      for (const size of ['4k', '64k']) {
+        await run('fio', [
+          `--name=${size}`,
+          '--ioengine=nbd',
+          `--uri=${uri}`,
+          '--rw=randwrite',
+          `--bs=${size}`,
+          '--size=24m',
+          '--iodepth=16',
+          '--verify=crc32c',
+          '--verify_fatal=1',
+          '--do_verify=1',
+          '--randseed=20141114',
+          '--fsync=64',
+        ])
+      }
+      const copy = join(folder, 'copy')
+      await run('nbdcopy', [uri, copy])
+      expect((await process.end()).stderr).toBe('')
+      if (format.checked) await run('qemu-img', ['check', '-f', format.qemu, image])
+      expect(await hashByQemu(image, format.qemu)).toBe(await hashFile(copy))
+    })
+  }
+})
