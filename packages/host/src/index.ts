@@ -1,3 +1,6 @@
+export type { Connection, MessageTarget, MonitorPages, ViolationCause } from './control/types.ts'
+export { HostError, type HostErrorCode } from './errors.ts'
+export { type GuestOptions, Host, type HostOptions } from './host.ts'
 export {
   HOST_RELEASES,
   type HostRelease,
@@ -7,3 +10,6 @@ export {
   type IcVersions,
 } from './host-release.ts'
 export * from './scsi/index.ts'
+export type { ServerQuotas, VersionPolicy } from './vmbus/server-limits.ts'
+export type { VmbusServerOptions } from './vmbus/server-options.ts'
+export { type ChannelInfo, type ServerCounters, VmbusServer } from './vmbus/vmbus-server.ts'

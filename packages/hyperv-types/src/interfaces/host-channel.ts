@@ -7,9 +7,11 @@ export interface HostGpadl {
   readonly byteLength: number
   /** Byte offset into the first page of the first range. */
   readonly byteOffset: number
+  /** 1 for everything that guests of today make; then the pages are those of the one range. */
+  readonly rangeCount: number
   /** Page frame numbers in order, all of them inside the guest's memory. */
   readonly pfns: Float64Array
-  /** The pages as one window when they are contiguous in one region; otherwise undefined. */
+  /** The bytes as one window when there is one range and its pages are contiguous in one region; otherwise undefined. */
   readonly contiguous?: Uint8Array
 }
 

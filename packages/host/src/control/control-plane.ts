@@ -1,0 +1,346 @@
+import type { ControlMessage } from '@bis/hyperv-types/vmbus'
+import {
+  CONTROL_MESSAGES,
+  describeMessage,
+  encodeControlMessage,
+  isMessageAllowed,
+  parseControlMessage,
+  VMBUS_MESSAGE_CONNECTION_ID,
+  VMBUS_STATUS_CONNECTION_REFUSED,
+  VmbusVersion,
+} from '@bis/hyperv-types/vmbus'
+import { ChannelLife } from './channel-life.ts'
+import type { ChannelRecord } from './channel-record.ts'
+import { ChannelTable } from './channel-table.ts'
+import type { AfterReset, BusState } from './context.ts'
+import { ControlContext } from './context.ts'
+import type { ControlEffects } from './effects.ts'
+import { GpadlTable } from './gpadl-table.ts'
+import type { Contact } from './negotiation.ts'
+import { judgeContact, judgeMonitorPages } from './negotiation.ts'
+import type { Connection, ControlLimits, GpadlMemory, OfferSpec } from './types.ts'
+
+/** From here on a guest hears of its failed connect requests. */
+const { V1_1, V5_0 } = VmbusVersion
+
+/**
+ * The VMBus control protocol of one guest, as a state machine without I/O: messages and the host's wishes go in as calls,
+ * everything it does comes out through {@link ControlEffects}. Nothing a guest sends makes it throw.
+ */
+export class ControlPlane {
+  readonly #context: ControlContext
+  readonly #table: ChannelTable
+  readonly #gpadls: GpadlTable
+  readonly #life: ChannelLife
+
+  constructor(limits: ControlLimits, effects: ControlEffects) {
+    this.#context = new ControlContext(limits, effects)
+    this.#table = new ChannelTable(this.#context)
+    this.#gpadls = new GpadlTable(this.#context)
+    this.#life = new ChannelLife(this.#context, this.#table, this.#gpadls)
+  }
+
+  get state(): BusState {
+    return this.#context.state
+  }
+
+  get connection(): Connection | undefined {
+    return this.#context.connection
+  }
+
+  get channels(): Iterable<ChannelRecord> {
+    return this.#table.records
+  }
+
+  get gpadls(): GpadlTable {
+    return this.#gpadls
+  }
+
+  channelById(channelId: number): ChannelRecord | undefined {
+    return this.#table.byId(channelId)
+  }
+
+  /** A message of the guest, as it was posted; padding behind it is ignored. */
+  receive(payload: Uint8Array): void {
+    this.#context.transition(() => {
+      const message = parseControlMessage(payload)
+      switch (message.kind) {
+        case 'short': {
+          const what = message.type === undefined ? 'a message' : describeMessage(message.type)
+          return this.#context.violation('short-message', `${what} of ${message.length} bytes, needs ${message.needed}`)
+        }
+        case 'unknown':
+          return this.#context.violation('unknown-message', `${describeMessage(message.type)} is unknown`)
+        case 'message':
+          return this.#dispatch(message)
+      }
+    })
+  }
+
+  /** Adds a device; it is offered when the guest may be told. @returns its primary channel */
+  offer(spec: OfferSpec): ChannelRecord {
+    return this.#context.transition(() => {
+      const record = this.#table.addDevice(spec)
+      this.#table.offerAll()
+      return record
+    })
+  }
+
+  /** Offers the missing ones of sub-channels 1 to `count`. @returns false where there can be none. */
+  offerSubchannels(primary: ChannelRecord, count: number): boolean {
+    return this.#context.transition(() => {
+      const { connection } = this.#context
+      if (connection === undefined || connection.version < VmbusVersion.V2_4) return false
+      if (primary.client !== 'offered' || primary.device.at !== 'open') return false
+      this.#table.addSubchannels(primary.group, count)
+      this.#table.offerAll()
+      return true
+    })
+  }
+
+  /** Takes a channel away, and with a primary its whole device. Twice is once. */
+  revoke(record: ChannelRecord): void {
+    this.#context.transition(() => {
+      if (!record.withdrawn) this.#life.revoke(record)
+    })
+  }
+
+  openDone(record: ChannelRecord, opened: boolean): void {
+    this.#afterDevice(() => this.#life.openDone(record, opened))
+  }
+
+  closeDone(record: ChannelRecord): void {
+    this.#afterDevice(() => this.#life.closeDone(record))
+  }
+
+  gpadlReleased(record: ChannelRecord, handle: number): void {
+    this.#afterDevice(() => this.#gpadls.released(record, handle))
+  }
+
+  /** The memory of a GPADL of any channel of a device; the channel's own come first. */
+  findGpadl(record: ChannelRecord, handle: number): GpadlMemory | undefined {
+    const own = this.#gpadls.find(record, handle)
+    if (own !== undefined) return own
+    for (const channel of record.group.channels) {
+      const found = this.#gpadls.find(channel, handle)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** The partition was reset: all is forgotten and nothing answered. */
+  partitionReset(): void {
+    this.#context.transition(() => this.#reset({ do: 'nothing' }, 'with-reserved'))
+  }
+
+  #dispatch(message: ControlMessage): void {
+    const { connection } = this.#context
+    const { name } = message
+    if (CONTROL_MESSAGES[name].direction !== 'guest-to-host') {
+      return this.#context.violation('wrong-direction', `${name} comes from hosts only`)
+    }
+    if (!isMessageAllowed(name, connection?.version, connection?.features)) {
+      if (connection === undefined) return this.#context.violation('not-connected', `${name} while ${this.state.at}`)
+      const version = `${connection.version >>> 16}.${connection.version & 0xffff}`
+      return this.#context.violation('not-allowed', `${name} on a connection of version ${version}`)
+    }
+    switch (message.name) {
+      case 'INITIATE_CONTACT':
+        return this.#contact(message)
+      case 'UNLOAD':
+        return this.#unload()
+      case 'REQUEST_OFFERS':
+        return this.#requestOffers()
+      case 'GPADL_HEADER':
+        return this.#gpadls.header(this.#known(message.body.child_relid), message.body)
+      case 'GPADL_BODY':
+        return this.#gpadls.body(message.body)
+      case 'GPADL_TEARDOWN':
+        return this.#withChannel(message, (record) => this.#gpadls.teardown(record, message.body.gpadl))
+      case 'OPEN_CHANNEL':
+        return this.#withChannel(message, (record) => this.#life.open(record, message.body))
+      case 'CLOSE_CHANNEL':
+        return this.#withChannel(message, (record) => this.#life.close(record))
+      case 'RELID_RELEASED':
+        return this.#withChannel(message, (record) => this.#life.released(record))
+      case 'OPEN_RESERVED_CHANNEL':
+        return this.#withChannel(message, (record) => this.#life.openReserved(record, message.body))
+      case 'CLOSE_RESERVED_CHANNEL':
+        return this.#life.closeReserved(this.#table.byId(message.body.child_relid), message.body)
+      case 'MODIFY_CHANNEL':
+        return this.#life.modify(this.#table.byId(message.body.child_relid), message.body)
+      case 'MODIFY_CONNECTION':
+        return this.#modifyConnection(message.body.monitor_page1, message.body.monitor_page2)
+      case 'PAUSE':
+        return this.#pause()
+      case 'RESUME':
+        return this.#resume()
+      case 'TL_CONNECT_REQUEST':
+        return this.#transportConnect(message)
+    }
+  }
+
+  /** A channel that the guest has been told of on this connection. */
+  #known(channelId: number): ChannelRecord | undefined {
+    const record = this.#table.byId(channelId)
+    return record?.client === 'unknown' ? undefined : record
+  }
+
+  #withChannel(
+    { name, body }: { readonly name: string; readonly body: { readonly child_relid: number } },
+    run: (record: ChannelRecord) => void,
+  ): void {
+    const record = this.#known(body.child_relid)
+    if (record === undefined) this.#context.violation('unknown-channel', `${name} for channel ${body.child_relid}`)
+    else run(record)
+  }
+
+  #contact(contact: Contact): void {
+    switch (this.state.at) {
+      case 'disconnected':
+        return this.#connect(contact)
+      case 'connected':
+      case 'resetting':
+        return this.#reset({ do: 'connect', contact })
+    }
+  }
+
+  #connect(contact: Contact): void {
+    const { target, supported, state, connection } = judgeContact(contact, this.#context.limits)
+    const version = supported ? contact.body.vmbus_version_requested : 0
+    const response = {
+      version_supported: supported ? 1 : 0,
+      connection_state: state,
+      msg_conn_id: version >= V5_0 ? VMBUS_MESSAGE_CONNECTION_ID : version,
+      supported_features: connection?.features ?? 0,
+      monitor_page1: 0,
+      monitor_page2: 0,
+    }
+    if (connection !== undefined) {
+      this.#context.state = { at: 'connected', connection, offered: false, held: undefined }
+      this.#context.effect(() => this.#context.effects.connected(connection))
+    }
+    this.#context.post(target, encodeControlMessage('VERSION_RESPONSE', response, version))
+  }
+
+  #unload(): void {
+    const { state } = this
+    switch (state.at) {
+      case 'connected':
+        return this.#reset({ do: 'answer-unload', connection: state.connection })
+      case 'resetting':
+      case 'disconnected':
+        return this.#context.violation('not-connected', `UNLOAD while ${state.at}`)
+    }
+  }
+
+  #requestOffers(): void {
+    const { state } = this
+    if (state.at !== 'connected') return
+    if (state.offered) return this.#context.violation('unexpected', 'REQUEST_OFFERS a second time')
+    this.#context.state = { ...state, offered: true }
+    this.#table.offerAll()
+    this.#context.send('ALL_OFFERS_DELIVERED', {})
+  }
+
+  #modifyConnection(hostToGuest: number, guestToHost: number): void {
+    const { state } = this
+    if (state.at !== 'connected') return
+    const pages = judgeMonitorPages(hostToGuest, guestToHost, this.#context.limits)
+    if (pages !== 'bad') {
+      const connection = { ...state.connection, monitorPages: pages }
+      this.#context.state = { ...state, connection }
+      this.#context.effect(() => this.#context.effects.connected(connection))
+    } else this.#context.violation('bad-request', 'MODIFY_CONNECTION with bad monitor pages')
+    this.#context.send('MODIFY_CONNECTION_RESPONSE', { connection_state: pages === 'bad' ? 2 : 0 })
+  }
+
+  #pause(): void {
+    const { state } = this
+    if (state.at !== 'connected') return
+    if (state.held !== undefined) return this.#context.violation('unexpected', 'PAUSE of a paused connection')
+    this.#context.send('PAUSE_RESPONSE', {})
+    this.#context.state = { ...state, held: [] }
+  }
+
+  #resume(): void {
+    const { state } = this
+    if (state.at !== 'connected') return
+    if (state.held === undefined) return this.#context.violation('unexpected', 'RESUME of a running connection')
+    this.#context.state = { ...state, held: undefined }
+    for (const message of state.held) this.#context.post(state.connection.target, message)
+  }
+
+  #transportConnect({ body, length }: Extract<ControlMessage, { name: 'TL_CONNECT_REQUEST' }>): void {
+    const { guest_endpoint_id: endpoint, host_service_id: service } = body
+    const silo = length >= CONTROL_MESSAGES.TL_CONNECT_REQUEST.layout.size ? body.silo_id : undefined
+    this.#context.effect(() => {
+      if (this.#context.effects.transportConnect(endpoint, service, silo)) return
+      this.refuseTransport(endpoint, service)
+    })
+  }
+
+  /** Answers an hvsock connect request that no one takes. */
+  refuseTransport(endpoint: string, service: string): void {
+    this.#context.transition(() => {
+      const status = VMBUS_STATUS_CONNECTION_REFUSED
+      this.#context.send('TL_CONNECT_RESULT', { guest_endpoint_id: endpoint, host_service_id: service, status })
+    })
+  }
+
+  /** Ends the connection; what `then` says happens when every device has let go of the guest. */
+  #reset(then: AfterReset, reserved: 'with-reserved' | 'keep-reserved' = 'keep-reserved'): void {
+    this.#context.state = { at: 'resetting', then }
+    for (const record of [...this.#table.records]) {
+      if (record.reserved && reserved === 'keep-reserved') {
+        record.client = 'unknown'
+        this.#gpadls.dropUnused(record)
+        continue
+      }
+      this.#table.forget(record)
+      if (!record.isPrimary) record.withdrawn = true
+      this.#life.halt(record)
+    }
+    this.#continueReset()
+  }
+
+  #continueReset(): void {
+    const { state } = this
+    if (state.at !== 'resetting') return
+    for (const record of this.#table.records) {
+      if (record.device.at === 'opening' || record.device.at === 'closing') return
+      if (record.device.at === 'open' && !record.reserved) return
+      if (this.#gpadls.isReleasing(record)) return
+    }
+    for (const record of [...this.#table.records]) {
+      if (record.reserved) continue
+      this.#gpadls.drop(record)
+      this.#table.freeId(record)
+      this.#table.removeIfDone(record)
+    }
+    this.#context.state = { at: 'disconnected' }
+    this.#context.effect(() => this.#context.effects.disconnected())
+    this.#afterReset(state.then)
+  }
+
+  #afterReset(then: AfterReset): void {
+    switch (then.do) {
+      case 'nothing':
+        return
+      case 'answer-unload': {
+        const { version, features, target } = then.connection
+        if (version < V1_1) return
+        return this.#context.post(target, encodeControlMessage('UNLOAD_RESPONSE', {}, version, features))
+      }
+      case 'connect':
+        return this.#connect(then.contact)
+    }
+  }
+
+  #afterDevice(run: () => void): void {
+    this.#context.transition(() => {
+      run()
+      this.#continueReset()
+    })
+  }
+}

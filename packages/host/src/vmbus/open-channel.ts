@@ -1,0 +1,310 @@
+import type {
+  ChannelStatistics,
+  Clock,
+  GuestMemory,
+  HostChannel,
+  HostChannelHandlers,
+  HostGpadl,
+  Timer,
+} from '@bis/hyperv-types'
+import { ChannelError, SendStatus } from '@bis/hyperv-types'
+import type { RingConsumer, RingProducer } from '@bis/hyperv-types/ring'
+import { NO_BYTES, packetBytes, ReadResult, WriteResult } from '@bis/hyperv-types/ring'
+import type { ChannelRings } from './channel-rings.ts'
+import type { Serviceable, ServiceQueue } from './service-queue.ts'
+
+/** What an open channel needs of the bus that it is on. */
+export interface OpenChannelHost {
+  readonly clock: Clock
+  readonly queue: ServiceQueue
+  readonly memory: GuestMemory
+  readonly protocolVersion: number
+  /** All channels of one guest share it. */
+  readonly lane: object
+  /** Raises the channel's interrupt in the guest. */
+  signalGuest(): void
+  findGpadl(handle: number): HostGpadl | undefined
+  /** The channel broke; told once. */
+  broken(reason: string): void
+}
+
+export interface OpenChannelDescription {
+  readonly channelId: number
+  readonly subIndex: number
+  readonly userData: Uint8Array
+}
+
+const DEFAULT_BUDGET = 256
+/** A full ring of a guest without flow control is tried again after these milliseconds at first, and at most. */
+const FIRST_RETRY_MS = 1
+const LAST_RETRY_MS = 32
+
+/**
+ * The host's end of an open channel: takes packets out in turns of a budget, with the ring masked meanwhile, and writes
+ * answers in batches. Whatever the guest does to the rings ends in `broken` and a dead channel.
+ */
+export class OpenChannel implements HostChannel, Serviceable {
+  readonly channelId: number
+  readonly subIndex: number
+  readonly userData: Uint8Array
+  readonly #host: OpenChannelHost
+  readonly #rings: ChannelRings
+  readonly #outgoing: RingProducer
+  /** Taken up when the device has said how long its packets are. */
+  #incoming: RingConsumer | undefined = undefined
+  #handlers: HostChannelHandlers | undefined = undefined
+  #life: 'starting' | 'running' | 'broken' | 'closed' = 'starting'
+  #paused = false
+  #batching = false
+  #serving = false
+  /** `send` answered `full`, and `onWritable` has not been called since. */
+  #blocked = false
+  #retry: Timer | undefined = undefined
+  #retryMs = FIRST_RETRY_MS
+  #interrupts = 0
+  #signalsSent = 0
+  #protocolErrors = 0
+  #afterService: (() => void) | undefined = undefined
+
+  constructor(host: OpenChannelHost, description: OpenChannelDescription, rings: ChannelRings) {
+    this.#host = host
+    this.channelId = description.channelId
+    this.subIndex = description.subIndex
+    this.userData = description.userData
+    this.#rings = rings
+    this.#outgoing = rings.outgoing
+  }
+
+  get lane(): object {
+    return this.#host.lane
+  }
+
+  get memory(): GuestMemory {
+    return this.#host.memory
+  }
+
+  get protocolVersion(): number {
+    return this.#host.protocolVersion
+  }
+
+  get isBroken(): boolean {
+    return this.#life === 'broken'
+  }
+
+  get statistics(): ChannelStatistics {
+    const { packets, ringFull, suppressedSignals } = this.#outgoing
+    return {
+      packetsSent: packets,
+      packetsReceived: this.#incoming?.packets ?? 0,
+      signalsSent: this.#signalsSent,
+      signalsSuppressed: suppressedSignals + (this.#incoming?.suppressedSignals ?? 0),
+      ringFull,
+      interrupts: this.#interrupts,
+      protocolErrors: this.#protocolErrors,
+    }
+  }
+
+  /** Begins to take packets out; the guest may have put some in already. */
+  start(handlers: HostChannelHandlers): void {
+    if (this.#life !== 'starting') return
+    this.#handlers = handlers
+    this.#incoming = this.#rings.openIncoming(handlers.maxPacketBytes ?? this.#rings.longestPacket)
+    this.#life = 'running'
+    this.#wake()
+  }
+
+  /** The guest signalled, or the monitor page or interrupt page names the channel. */
+  signaled(): void {
+    this.#interrupts++
+    this.#wake()
+  }
+
+  send(
+    type: number,
+    flags: number,
+    transactionIdLow: number,
+    transactionIdHigh: number,
+    header: Uint8Array | undefined,
+    headerLength: number,
+    data: Uint8Array,
+    dataOffset: number,
+    dataLength: number,
+  ): SendStatus {
+    if (this.#life === 'closed' || this.#life === 'broken') return SendStatus.gone
+    const ring = this.#outgoing
+    if (packetBytes(headerLength, dataLength) > ring.longestPacket) return SendStatus.tooLarge
+    const extra = header ?? NO_BYTES
+    const result = this.#batching
+      ? ring.put(type, flags, transactionIdLow, transactionIdHigh, extra, headerLength, data, dataOffset, dataLength)
+      : ring.write(type, flags, transactionIdLow, transactionIdHigh, extra, headerLength, data, dataOffset, dataLength)
+    switch (result) {
+      case WriteResult.WRITTEN:
+        this.#retryMs = FIRST_RETRY_MS
+        return SendStatus.sent
+      case WriteResult.WRITTEN_SIGNAL:
+        this.#retryMs = FIRST_RETRY_MS
+        this.#signalGuest()
+        return SendStatus.sent
+      case WriteResult.RING_FULL:
+        this.#block()
+        return SendStatus.full
+      case WriteResult.RING_CORRUPT:
+        this.#break(`host-to-guest ring: ${ring.corruption}`)
+        return SendStatus.gone
+    }
+  }
+
+  beginBatch(): void {
+    this.#batching = true
+  }
+
+  endBatch(): void {
+    // Within a turn the batch is the turn's own.
+    if (!this.#serving) this.#publish()
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#wake()
+  }
+
+  gpadl(handle: number): HostGpadl | undefined {
+    return this.#life === 'closed' ? undefined : this.#host.findGpadl(handle)
+  }
+
+  fail(reason: string): void {
+    this.#die(reason)
+  }
+
+  /**
+   * Stops: no handler runs after this but `onClose`, which is called when a handler that runs now has returned.
+   * @returns what `onClose` returned
+   */
+  close(): Promise<void> {
+    if (this.#life === 'closed') return Promise.resolve()
+    this.#life = 'closed'
+    this.#retry?.cancel()
+    this.#host.queue.remove(this)
+    return new Promise<void>((resolve, reject) => {
+      const finish = () => {
+        this.#incoming?.close()
+        Promise.resolve(this.#handlers?.onClose()).then(resolve, reject)
+      }
+      if (this.#serving) this.#afterService = finish
+      else finish()
+    }).finally(() => {
+      this.#handlers = undefined
+    })
+  }
+
+  /** One turn: room that came back first, then packets. @returns whether packets are left */
+  service(): boolean {
+    const handlers = this.#handlers
+    const ring = this.#incoming
+    if (this.#life !== 'running' || handlers === undefined || ring === undefined) return false
+    this.#serving = true
+    this.#batching = true
+    let more = false
+    try {
+      if (this.#blocked) this.#unblock(handlers)
+      more = this.#drain(handlers, ring)
+      handlers.onBatchEnd?.()
+    } catch (error) {
+      this.#break(`the device failed: ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      this.#publish()
+      this.#serving = false
+    }
+    const after = this.#afterService
+    this.#afterService = undefined
+    after?.()
+    return more && this.#life === 'running'
+  }
+
+  /** @returns whether to come again without a signal */
+  #drain(handlers: HostChannelHandlers, ring: RingConsumer): boolean {
+    const commitAfter = ring.dataBytes / 4
+    let left = handlers.budget ?? DEFAULT_BUDGET
+    let taken = 0
+    ring.mask()
+    while (!this.#paused && this.#life === 'running') {
+      const found = left === 0 ? ReadResult.EMPTY : ring.next()
+      if (found === ReadResult.PACKET) {
+        left--
+        taken += ring.packet.length
+        handlers.onPacket(ring.packet)
+        if (taken < commitAfter) continue
+      }
+      taken = 0
+      if (ring.commit()) this.#signalGuest()
+      if (found === ReadResult.OVERSIZED) {
+        this.#break(
+          `guest-to-host ring: a packet of ${ring.packet.length} bytes, more than the ${ring.longestPacket} that the device takes`,
+        )
+        return false
+      }
+      if (ring.corruption !== undefined) {
+        this.#break(`guest-to-host ring: ${ring.corruption}`)
+        return false
+      }
+      if (found !== ReadResult.EMPTY) continue
+      if (left === 0) return true
+      if (!ring.unmask()) return false
+      ring.mask()
+    }
+    if (this.#life !== 'closed' && ring.corruption === undefined && ring.commit()) this.#signalGuest()
+    return false
+  }
+
+  #wake(): void {
+    if (this.#life === 'running') this.#host.queue.add(this)
+  }
+
+  #publish(): void {
+    this.#batching = false
+    if (this.#life === 'closed') return
+    const result = this.#outgoing.publish()
+    if (result === WriteResult.WRITTEN_SIGNAL) this.#signalGuest()
+    else if (result === WriteResult.RING_CORRUPT) this.#break(`host-to-guest ring: ${this.#outgoing.corruption}`)
+  }
+
+  #signalGuest(): void {
+    this.#signalsSent++
+    this.#host.signalGuest()
+  }
+
+  #block(): void {
+    this.#blocked = true
+    if (this.#outgoing.flowControl || this.#retry !== undefined) return
+    this.#retry = this.#host.clock.after(this.#retryMs, () => {
+      this.#retry = undefined
+      this.#wake()
+    })
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS)
+  }
+
+  #unblock(handlers: HostChannelHandlers): void {
+    this.#blocked = false
+    handlers.onWritable?.()
+  }
+
+  #break(reason: string): void {
+    if (this.#die(reason)) this.#handlers?.onFailure?.(new ChannelError('protocol', reason))
+  }
+
+  /** @returns whether it was alive */
+  #die(reason: string): boolean {
+    if (this.#life !== 'running' && this.#life !== 'starting') return false
+    this.#life = 'broken'
+    this.#protocolErrors++
+    this.#retry?.cancel()
+    this.#host.queue.remove(this)
+    this.#host.broken(reason)
+    return true
+  }
+}
