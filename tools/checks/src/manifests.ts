@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest, Package } from './workspace.ts'
-import { listPublished, ROOT } from './workspace.ts'
+import { isLibrary, listPublished, ROOT } from './workspace.ts'
 
 /** What each published package's package.json and folder must have. */
 export async function checkManifests(): Promise<string[]> {
@@ -23,7 +23,7 @@ export function manifestProblems(manifest: Manifest, folder: string): string[] {
     [manifest.repository?.directory === folder, `repository.directory is not "${folder}"`],
     [manifest.files?.includes('dist') ?? false, 'files does not name dist'],
     [manifest.scripts?.['build'] !== undefined, 'there is no build script'],
-    [manifest.exports !== undefined || manifest.bin !== undefined, 'neither exports nor bin is there'],
+    [isLibrary(manifest) || manifest.bin !== undefined, 'neither exports nor bin is there'],
   ]
   const failed = rules.filter(([holds]) => !holds).map(([, problem]) => problem)
   return [...failed, ...exportProblems(manifest.exports ?? {}), ...dependencyProblems(manifest.dependencies ?? {})]
@@ -64,7 +64,7 @@ function folderProblems({ path, manifest }: Package, license: string): string[] 
   const file = join(path, 'LICENSE')
   if (!existsSync(file) || readFileSync(file, 'utf8') !== license)
     problems.push('LICENSE is not a copy of the root one')
-  if (manifest.exports !== undefined && !existsSync(join(path, 'tsconfig.src.json'))) {
+  if (isLibrary(manifest) && !existsSync(join(path, 'tsconfig.src.json'))) {
     problems.push('tsconfig.src.json is missing: sources are not compiled without platform types')
   }
   return problems

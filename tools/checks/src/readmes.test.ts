@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { readmeProblems, tableProblems } from './readmes.ts'
 
-const library = { name: '@bis/thing', version: '0.0.0', exports: {} }
+const library = { name: '@bis/thing', version: '0.0.0', exports: { '.': {} } }
 const good = '# @bis/thing\n\nnpm install @bis/thing\n\n```ts\nf()\n```\n\n## API\n\n## Limits\n\n## Sources\n'
 
 it('accepts a README with all its parts', () => {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest, Package } from './workspace.ts'
-import { listPublished, ROOT } from './workspace.ts'
+import { isLibrary, listPublished, ROOT } from './workspace.ts'
 
 const MAX_LINES = 100
 
@@ -28,7 +28,7 @@ export function tableProblems(text: string, packages: readonly Package[]): strin
 }
 
 export function readmeProblems(text: string, manifest: Manifest): string[] {
-  const library = manifest.exports !== undefined
+  const library = isLibrary(manifest)
   const rules: [boolean, string][] = [
     [text.startsWith(`# ${manifest.name}\n`), `does not begin with "# ${manifest.name}"`],
     [text.includes(`npm install ${manifest.name}`), `does not say "npm install ${manifest.name}"`],

@@ -43,6 +43,11 @@ export function listPublished(root = ROOT): Package[] {
   return listPackages(root).filter(({ manifest }) => manifest.private !== true)
 }
 
+/** Whether others can import the package, rather than only run its command. */
+export function isLibrary({ exports = {} }: Manifest): boolean {
+  return Object.keys(exports).some((path) => path !== './package.json')
+}
+
 function readPackage(root: string, folder: string): Package {
   const path = join(root, folder)
   return { folder, path, manifest: JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as Manifest }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { runCommand } from '../command.ts'
 import type { Package } from '../workspace.ts'
+import { isLibrary } from '../workspace.ts'
 import { firstExample, toCommonJsSource } from './example.ts'
 import type { Packed } from './tarball.ts'
 
@@ -42,7 +43,7 @@ async function runCommands({ manifest }: Package, project: string): Promise<stri
 }
 
 async function runExample({ path, manifest }: Package, project: string): Promise<string[]> {
-  if (manifest.exports === undefined) return []
+  if (!isLibrary(manifest)) return []
   const readme = join(path, 'README.md')
   const example = existsSync(readme) ? firstExample(readFileSync(readme, 'utf8')) : undefined
   if (example === undefined) return ['README.md has no ```ts example to run']
