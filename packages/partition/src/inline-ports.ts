@@ -26,6 +26,10 @@ export class InlinePorts implements SynicPorts {
     return this.#root
   }
 
+  hasProcessor(vp: number): boolean {
+    return isBelow(vp, this.#byIndex.length) && this.#byIndex[vp] !== undefined
+  }
+
   postMessage(vp: number, sint: number, messageType: number, payload: Uint8Array): PortDelivery {
     const target = this.#target(vp, sint)
     const type = messageType >>> 0

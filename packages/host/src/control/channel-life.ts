@@ -43,7 +43,10 @@ export class ChannelLife {
 
   openReserved(record: ChannelRecord, body: MessageBody<'OPEN_RESERVED_CHANNEL'>): void {
     if (record.client === 'revoked') return
-    if (record.device.at !== 'closed') return this.#unexpected(record, 'OPEN_RESERVED_CHANNEL')
+    if (record.device.at !== 'closed') {
+      this.#unexpected(record, 'OPEN_RESERVED_CHANNEL')
+      return
+    }
     const ring = this.#gpadls.find(record, body.ringbuffer_gpadlhandle)
     const request = judgeOpenReserved(record, body, ring, this.#context.limits)
     if (typeof request === 'string')
@@ -127,7 +130,10 @@ export class ChannelLife {
   }
 
   released(record: ChannelRecord): void {
-    if (record.client !== 'revoked') return this.#unexpected(record, 'RELID_RELEASED')
+    if (record.client !== 'revoked') {
+      this.#unexpected(record, 'RELID_RELEASED')
+      return
+    }
     this.#gpadls.drop(record)
     this.#table.forget(record)
     this.#table.removeIfDone(record)
@@ -180,7 +186,7 @@ export class ChannelLife {
       // A rescinded channel keeps its answers until it is released.
       return record.client === 'revoked' ? 'it is revoked' : `it is ${record.device.at}`
     }
-    if (vp >= this.#context.limits.processorCount) return `there are ${this.#context.limits.processorCount}`
+    if (!this.#context.limits.isProcessor(vp)) return 'there is no such processor'
     return undefined
   }
 

@@ -3,6 +3,7 @@ import {
   CONTROL_MESSAGES,
   describeMessage,
   encodeControlMessage,
+  formatVmbusVersion,
   isMessageAllowed,
   parseControlMessage,
   VMBUS_MESSAGE_CONNECTION_ID,
@@ -20,7 +21,6 @@ import type { Contact } from './negotiation.ts'
 import { judgeContact, judgeMonitorPages } from './negotiation.ts'
 import type { Connection, ControlLimits, GpadlMemory, OfferSpec } from './types.ts'
 
-/** From here on a guest hears of its failed connect requests. */
 const { V1_1, V5_0 } = VmbusVersion
 
 /**
@@ -67,12 +67,15 @@ export class ControlPlane {
       switch (message.kind) {
         case 'short': {
           const what = message.type === undefined ? 'a message' : describeMessage(message.type)
-          return this.#context.violation('short-message', `${what} of ${message.length} bytes, needs ${message.needed}`)
+          this.#context.violation('short-message', `${what} of ${message.length} bytes, needs ${message.needed}`)
+          break
         }
         case 'unknown':
-          return this.#context.violation('unknown-message', `${describeMessage(message.type)} is unknown`)
+          this.#context.violation('unknown-message', `${describeMessage(message.type)} is unknown`)
+          break
         case 'message':
-          return this.#dispatch(message)
+          this.#dispatch(message)
+          break
       }
     })
   }
@@ -137,46 +140,63 @@ export class ControlPlane {
     const { connection } = this.#context
     const { name } = message
     if (CONTROL_MESSAGES[name].direction !== 'guest-to-host') {
-      return this.#context.violation('wrong-direction', `${name} comes from hosts only`)
+      this.#context.violation('wrong-direction', `${name} comes from hosts only`)
+      return
     }
     if (!isMessageAllowed(name, connection?.version, connection?.features)) {
-      if (connection === undefined) return this.#context.violation('not-connected', `${name} while ${this.state.at}`)
-      const version = `${connection.version >>> 16}.${connection.version & 0xffff}`
-      return this.#context.violation('not-allowed', `${name} on a connection of version ${version}`)
+      if (connection === undefined) this.#context.violation('not-connected', `${name} while ${this.state.at}`)
+      else this.#context.violation('not-allowed', `${name} on VMBus ${formatVmbusVersion(connection.version)}`)
+      return
     }
     switch (message.name) {
       case 'INITIATE_CONTACT':
-        return this.#contact(message)
+        this.#contact(message)
+        break
       case 'UNLOAD':
-        return this.#unload()
+        this.#unload()
+        break
       case 'REQUEST_OFFERS':
-        return this.#requestOffers()
+        this.#requestOffers()
+        break
       case 'GPADL_HEADER':
-        return this.#gpadls.header(this.#known(message.body.child_relid), message.body)
+        this.#gpadls.header(this.#known(message.body.child_relid), message.body)
+        break
       case 'GPADL_BODY':
-        return this.#gpadls.body(message.body)
+        this.#gpadls.body(message.body)
+        break
       case 'GPADL_TEARDOWN':
-        return this.#withChannel(message, (record) => this.#gpadls.teardown(record, message.body.gpadl))
+        this.#withChannel(message, (record) => this.#gpadls.teardown(record, message.body.gpadl))
+        break
       case 'OPEN_CHANNEL':
-        return this.#withChannel(message, (record) => this.#life.open(record, message.body))
+        this.#withChannel(message, (record) => this.#life.open(record, message.body))
+        break
       case 'CLOSE_CHANNEL':
-        return this.#withChannel(message, (record) => this.#life.close(record))
+        this.#withChannel(message, (record) => this.#life.close(record))
+        break
       case 'RELID_RELEASED':
-        return this.#withChannel(message, (record) => this.#life.released(record))
+        this.#withChannel(message, (record) => this.#life.released(record))
+        break
       case 'OPEN_RESERVED_CHANNEL':
-        return this.#withChannel(message, (record) => this.#life.openReserved(record, message.body))
+        this.#withChannel(message, (record) => this.#life.openReserved(record, message.body))
+        break
       case 'CLOSE_RESERVED_CHANNEL':
-        return this.#life.closeReserved(this.#table.byId(message.body.child_relid), message.body)
+        this.#life.closeReserved(this.#table.byId(message.body.child_relid), message.body)
+        break
       case 'MODIFY_CHANNEL':
-        return this.#life.modify(this.#table.byId(message.body.child_relid), message.body)
+        this.#life.modify(this.#table.byId(message.body.child_relid), message.body)
+        break
       case 'MODIFY_CONNECTION':
-        return this.#modifyConnection(message.body.monitor_page1, message.body.monitor_page2)
+        this.#modifyConnection(message.body.monitor_page1, message.body.monitor_page2)
+        break
       case 'PAUSE':
-        return this.#pause()
+        this.#pause()
+        break
       case 'RESUME':
-        return this.#resume()
+        this.#resume()
+        break
       case 'TL_CONNECT_REQUEST':
-        return this.#transportConnect(message)
+        this.#transportConnect(message)
+        break
     }
   }
 
@@ -198,10 +218,12 @@ export class ControlPlane {
   #contact(contact: Contact): void {
     switch (this.state.at) {
       case 'disconnected':
-        return this.#connect(contact)
+        this.#connect(contact)
+        break
       case 'connected':
       case 'resetting':
-        return this.#reset({ do: 'connect', contact })
+        this.#reset({ do: 'connect', contact })
+        break
     }
   }
 
@@ -227,17 +249,22 @@ export class ControlPlane {
     const { state } = this
     switch (state.at) {
       case 'connected':
-        return this.#reset({ do: 'answer-unload', connection: state.connection })
+        this.#reset({ do: 'answer-unload', connection: state.connection })
+        break
       case 'resetting':
       case 'disconnected':
-        return this.#context.violation('not-connected', `UNLOAD while ${state.at}`)
+        this.#context.violation('not-connected', `UNLOAD while ${state.at}`)
+        break
     }
   }
 
   #requestOffers(): void {
     const { state } = this
     if (state.at !== 'connected') return
-    if (state.offered) return this.#context.violation('unexpected', 'REQUEST_OFFERS a second time')
+    if (state.offered) {
+      this.#context.violation('unexpected', 'REQUEST_OFFERS a second time')
+      return
+    }
     this.#context.state = { ...state, offered: true }
     this.#table.offerAll()
     this.#context.send('ALL_OFFERS_DELIVERED', {})
@@ -258,7 +285,10 @@ export class ControlPlane {
   #pause(): void {
     const { state } = this
     if (state.at !== 'connected') return
-    if (state.held !== undefined) return this.#context.violation('unexpected', 'PAUSE of a paused connection')
+    if (state.held !== undefined) {
+      this.#context.violation('unexpected', 'PAUSE of a paused connection')
+      return
+    }
     this.#context.send('PAUSE_RESPONSE', {})
     this.#context.state = { ...state, held: [] }
   }
@@ -266,7 +296,10 @@ export class ControlPlane {
   #resume(): void {
     const { state } = this
     if (state.at !== 'connected') return
-    if (state.held === undefined) return this.#context.violation('unexpected', 'RESUME of a running connection')
+    if (state.held === undefined) {
+      this.#context.violation('unexpected', 'RESUME of a running connection')
+      return
+    }
     this.#context.state = { ...state, held: undefined }
     for (const message of state.held) this.#context.post(state.connection.target, message)
   }
@@ -326,14 +359,15 @@ export class ControlPlane {
   #afterReset(then: AfterReset): void {
     switch (then.do) {
       case 'nothing':
-        return
+        break
       case 'answer-unload': {
         const { version, features, target } = then.connection
-        if (version < V1_1) return
-        return this.#context.post(target, encodeControlMessage('UNLOAD_RESPONSE', {}, version, features))
+        if (version >= V1_1) this.#context.post(target, encodeControlMessage('UNLOAD_RESPONSE', {}, version, features))
+        break
       }
       case 'connect':
-        return this.#connect(then.contact)
+        this.#connect(then.contact)
+        break
     }
   }
 

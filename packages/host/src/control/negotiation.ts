@@ -45,7 +45,7 @@ export function judgeContact(contact: Contact, limits: ControlLimits): ContactOu
 /** Where the answer goes even if the contact is refused: as much of what it names as exists. */
 function answerTarget(body: Contact['body'], limits: ControlLimits): MessageTarget {
   const version = body.vmbus_version_requested
-  const vp = version >= V3_0 && body.target_vcpu < limits.processorCount ? body.target_vcpu : 0
+  const vp = version >= V3_0 && limits.isProcessor(body.target_vcpu) ? body.target_vcpu : 0
   const sint = body.interrupt.target.msg_sint
   return { vp, sint: version >= V5_0 && isMessageSint(sint) ? sint : VMBUS_MESSAGE_SINT }
 }
@@ -57,7 +57,7 @@ function isMessageSint(sint: number): boolean {
 
 function hasFlaw(body: Contact['body'], limits: ControlLimits): boolean {
   const version = body.vmbus_version_requested
-  if (version >= V3_0 && body.target_vcpu >= limits.processorCount) return true
+  if (version >= V3_0 && !limits.isProcessor(body.target_vcpu)) return true
   if (version >= V5_0 && !isMessageSint(body.interrupt.target.msg_sint)) return true
   // Only the guest itself (VTL 0) is served; a paravisor would ask for VTL 2.
   if (version >= V5_1 && body.interrupt.target.target_vtl !== 0) return true

@@ -25,7 +25,7 @@ export function judgeOpen(
   const flaw = judgeRing(ring, body.downstream_ringbuffer_pageoffset)
   if (ring === undefined || flaw !== undefined) return flaw ?? 'no ring'
   const targetVp = judgeTargetVp(body.target_vp, connection, limits)
-  if (targetVp === 'bad') return `virtual processor ${body.target_vp} of ${limits.processorCount}`
+  if (targetVp === 'bad') return `there is no virtual processor ${body.target_vp}`
   const ownSignal = (connection.features & VmbusFeature.GUEST_SPECIFIED_SIGNAL_PARAMETERS) !== 0
   const redirects = (connection.features & VmbusFeature.CHANNEL_INTERRUPT_REDIRECTION) !== 0
   const eventFlag = ownSignal ? body.event_flag : record.channelId
@@ -72,7 +72,7 @@ export function judgeOpenReserved(
 
 /** Whether a processor and SINT exist and can take messages; SINT 0 is the hypervisor's. */
 export function isTarget(vp: number, sint: number, limits: ControlLimits): boolean {
-  return vp < limits.processorCount && sint > 0 && sint < 16
+  return limits.isProcessor(vp) && sint > 0 && sint < 16
 }
 
 function judgeRing(ring: GpadlMemory | undefined, downstreamPage: number): string | undefined {
@@ -91,5 +91,5 @@ function judgeRing(ring: GpadlMemory | undefined, downstreamPage: number): strin
 function judgeTargetVp(vp: number, connection: Connection, limits: ControlLimits): number | undefined | 'bad' {
   if (connection.version < VmbusVersion.V2_4) return 0
   if (vp === VMBUS_NO_TARGET_VP) return undefined
-  return vp < limits.processorCount ? vp : 'bad'
+  return limits.isProcessor(vp) ? vp : 'bad'
 }

@@ -97,7 +97,6 @@ export interface ControlLimits {
   readonly maxVersion: number
   readonly features: number
   readonly refuseVersions: readonly number[]
-  readonly processorCount: number
   /** Pages that all GPADLs together may name. */
   readonly gpadlPages: number
   readonly gpadls: number
@@ -105,6 +104,8 @@ export interface ControlLimits {
   readonly incompleteGpadls: number
   /** Messages held back for a guest that paused the connection. */
   readonly pausedMessages: number
+  /** Whether the guest has a virtual processor of this index. */
+  isProcessor(vp: number): boolean
   /** Whether all of these bytes is guest memory. */
   isMemory(gpa: number, length: number): boolean
 }

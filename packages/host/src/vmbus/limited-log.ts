@@ -15,7 +15,10 @@ export class LimitedLog implements Logger {
   }
 
   log(level: LogLevel, text: string, cause?: string): void {
-    if (cause === undefined) return this.#target.log(level, text)
+    if (cause === undefined) {
+      this.#target.log(level, text)
+      return
+    }
     const now = this.#clock.now()
     let record = this.#causes.get(cause)
     if (record === undefined || now - record.since >= WINDOW_MS) {

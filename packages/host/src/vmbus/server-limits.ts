@@ -37,7 +37,7 @@ export function controlLimits(
     maxVersion: Math.min(release.vmbusVersion, versions.maxVersion ?? release.vmbusVersion),
     features: release.vmbusFeatures & (versions.features ?? release.vmbusFeatures),
     refuseVersions: versions.refuseVersions ?? [],
-    processorCount: ports.processorCount,
+    isProcessor: (vp) => ports.hasProcessor?.(vp) ?? vp < ports.processorCount,
     gpadlPages: Math.floor(gpadlBytes / PAGE_SIZE),
     gpadls: quotas.gpadls ?? 4096,
     incompleteGpadls: quotas.incompleteGpadls ?? 64,

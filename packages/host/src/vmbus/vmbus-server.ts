@@ -65,7 +65,9 @@ export interface ServerCounters {
   readonly unknownConnections: number
   /** Messages refused because too many were waiting. */
   readonly refusedMessages: number
-  /** Messages dropped, by cause. */
+  /** Messages to the guest that its SynIC did not take: it has too many waiting, or they name no processor. */
+  readonly lostMessages: number
+  /** The guest's messages that were dropped, by cause. */
   readonly violations: Readonly<Partial<Record<ViolationCause, number>>>
 }
 
@@ -90,6 +92,7 @@ export class VmbusServer {
   #signalsReceived = 0
   #unknownConnections = 0
   #refusedMessages = 0
+  #lostMessages = 0
   #life: 'running' | 'stopping' | 'stopped' = 'running'
   #idleWaiters: (() => void)[] = []
   #lastCrash: CrashReport | undefined = undefined
@@ -139,6 +142,7 @@ export class VmbusServer {
       signalsReceived: this.#signalsReceived,
       unknownConnections: this.#unknownConnections,
       refusedMessages: this.#refusedMessages,
+      lostMessages: this.#lostMessages,
       violations: { ...this.#violations },
     }
   }
@@ -253,8 +257,12 @@ export class VmbusServer {
   #effects(): ControlEffects {
     return {
       post: ({ vp, sint }, message) => {
-        this.#messagesSent++
-        this.#ports.postMessage(vp, sint, VMBUS_MESSAGE_TYPE, message)
+        const delivery = this.#ports.postMessage(vp, sint, VMBUS_MESSAGE_TYPE, message)
+        if (delivery === 'full' || delivery === 'invalid' || delivery === 'gone') {
+          this.#lostMessages++
+          const text = `${this.name}: message for SINT ${sint} of processor ${vp} lost: ${delivery}`
+          this.#log.log('warning', text, 'message lost')
+        } else this.#messagesSent++
       },
       connected: (connection) => this.#connected(connection),
       disconnected: () => this.#disconnected(),

@@ -16,6 +16,8 @@ export interface SynicPorts {
   /** The partition's memory, as the root sees it. */
   readonly memory: GuestMemory
   readonly processorCount: number
+  /** Whether a virtual processor has this index; without it, those from 0 to `processorCount` - 1 do. */
+  hasProcessor?(vp: number): boolean
   /** Queues a message (payload at most 240 bytes, copied) for a SINT of a virtual processor; messages keep their order. */
   postMessage(vp: number, sint: number, messageType: number, payload: Uint8Array): PortDelivery
   /** Sets an event flag (0 to 2047) of a SINT and raises the SINT if the flag was clear. */
