@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest'
+import { create, open } from '../../src/index.ts'
+import { CrashMedium } from '../support/crash-medium.ts'
+import { Random, seededEnvironment } from '../support/random.ts'
+import { SectorHistory } from '../support/sector-history.ts'
+import type { CreateOptions, VirtualDisk } from '../../src/index.ts'
+
+const MIB = 1024 * 1024
+
+/** More with BIS_SEEDS=n. */
+const seeds = Array.from({ length: Number(process.env['BIS_SEEDS'] ?? 4) }, (_, i) => i + 1)
+const CUTS = 40
+
+const shapes: CreateOptions[] = [
+  { format: 'vhdx', type: 'dynamic', sizeBytes: 12 * MIB, blockSize: MIB },
+  { format: 'vhdx', type: 'dynamic', sizeBytes: 9 * MIB, blockSize: 2 * MIB, logicalSectorSize: 4096 },
+  { format: 'vhdx', type: 'fixed', sizeBytes: 4 * MIB, blockSize: MIB },
+  { format: 'vhd', type: 'dynamic', sizeBytes: 6 * MIB, blockSize: 512 * 1024 },
+]
+
+/** Batches of calls side by side on places of their own, with flushes between and among them. */
+async function work(disk: VirtualDisk, history: SectorHistory, random: Random, now: () => number): Promise<void> {
+  const unit = 64 * 1024
+  for (let round = 0; round < 25; round++) {
+    const jobs: Promise<unknown>[] = []
+    const taken = new Set<number>()
+    for (let calls = 1 + random.below(6); calls > 0; calls--) {
+      const slot = random.below(disk.sizeBytes / unit)
+      if (taken.has(slot)) continue
+      taken.add(slot)
+      const sectors = unit / disk.logicalSectorSize
+      const first = random.below(sectors)
+      const length = random.chance(0.3) ? unit : disk.logicalSectorSize * (1 + random.below(sectors - first))
+      const offset = slot * unit + (length === unit ? 0 : first * disk.logicalSectorSize)
+      const { bytes, done } = history.write(offset, length, now)
+      jobs.push(disk.write(offset, bytes).then(done))
+    }
+    if (random.chance(0.3)) {
+      const { done } = history.flush(now)
+      jobs.push(disk.flush().then(done))
+    }
+    await Promise.all(jobs)
+    if (random.chance(0.3) && disk.type !== 'fixed') {
+      const first = random.below(Math.floor(disk.sizeBytes / disk.blockSize))
+      const offset = first * disk.blockSize
+      const length = Math.min(disk.sizeBytes - offset, disk.blockSize * (1 + random.below(2)))
+      const whole = offset + length === disk.sizeBytes ? length : length - (length % disk.blockSize)
+      const { done } = history.zero(offset, whole, now)
+      await (random.chance(0.5) ? disk.trim(offset, length) : disk.writeZeroes(offset, whole))
+      done()
+    }
+    if (random.chance(0.3)) {
+      const { done } = history.flush(now)
+      await disk.flush()
+      done()
+    }
+  }
+}
+
+describe.each(shapes)('power cut: $format $type, $sizeBytes bytes in blocks of $blockSize', (shape) => {
+  it.each(seeds)('[VX-03] [VX-07] loses nothing that was flushed and shows nothing foreign, seed %i', async (seed) => {
+    const random = new Random(seed)
+    const environment = seededEnvironment(seed)
+    const sectorSize = shape.logicalSectorSize ?? 512
+    const empty = new CrashMedium(random, sectorSize)
+    await (await create(empty.backend(), { ...shape, environment })).close()
+    const medium = new CrashMedium(random, sectorSize, await contentOf(empty, random))
+    const history = new SectorHistory(sectorSize)
+    const now = () => medium.tick()
+    for (let session = 0; session < 2; session++) {
+      const disk = await open(medium.backend(), { environment })
+      await work(disk, history, random, now)
+      const { done } = history.flush(now)
+      await disk.close()
+      done()
+    }
+    for (let i = 0; i < CUTS; i++) {
+      const cut = i === 0 ? medium.now : random.below(medium.now)
+      const message = `seed ${seed}, cut at ${cut} of ${medium.now}`
+      const rest = await medium.after(cut, random)
+      const handle = { ...bind(rest), close: async () => {} }
+      const readOnly = await open(handle, { readOnly: true })
+      await expect(history.check(readOnly, cut), `${message}, read-only`).resolves.toBeUndefined()
+      await readOnly.close()
+      const disk = await open(handle, { environment })
+      await expect(history.check(disk, cut), message).resolves.toBeUndefined()
+      // The image goes on being usable, and its free space is free.
+      const probe = new Uint8Array(disk.logicalSectorSize)
+      for (let offset = 0; offset < disk.sizeBytes; offset += disk.blockSize) {
+        await disk.read(offset, probe)
+        await disk.write(offset, probe)
+      }
+      await disk.close()
+      const again = await open(handle, { readOnly: true })
+      await expect(history.check(again, cut), `${message}, after another session`).resolves.toBeUndefined()
+      await again.close()
+    }
+  })
+})
+
+async function contentOf(medium: CrashMedium, random: Random): Promise<Uint8Array> {
+  const backend = await medium.after(medium.now, random)
+  const bytes = new Uint8Array(await backend.size())
+  await backend.read(0, bytes)
+  return bytes
+}
+
+function bind(medium: Awaited<ReturnType<CrashMedium['after']>>) {
+  return {
+    read: medium.read.bind(medium),
+    write: medium.write.bind(medium),
+    flush: medium.flush.bind(medium),
+    truncate: medium.truncate.bind(medium),
+    size: medium.size.bind(medium),
+  }
+}
