@@ -1,12 +1,5 @@
 /** How our layouts relate to the kernel's structures. A layout has the kernel's name where the kernel has the structure. */
 
-import { IsolationType, SynicMessageType } from '../../src/hypervisor/index.ts'
-import * as ic from '../../src/ic/index.ts'
-import { VstorOperation } from '../../src/storage/index.ts'
-import * as vmbus from '../../src/vmbus/index.ts'
-
-const { MessageType, PacketType } = vmbus
-
 export interface Counterpart {
   /** Our field name → the kernel's, where they differ. */
   readonly renamed?: Readonly<Record<string, string>>
@@ -22,6 +15,22 @@ const GROUPED = 'our name for the word whose bits the kernel names one by one'
 const UNION = 'our name for a union that the kernel leaves unnamed'
 const V6 = 'protocol 6.0; this kernel stops at 5.3'
 const FLEXIBLE = 'a list of any length here, of one element in the kernel'
+
+const LATER = 'later than this kernel'
+const PADDING = 'our name for padding'
+const NVSP_BODIES = whole('in unions by version there, each body compared by itself', [
+  'init init_complete send_ndis_ver send_recv_buf send_recv_buf_complete revoke_recv_buf send_send_buf',
+  'send_send_buf_complete revoke_send_buf send_rndis_pkt send_rndis_pkt_complete send_ndis_config alloc_rxbuf',
+  'alloc_rxbuf_comp free_rxbuf vf_assoc active_dp subchn_req subchn_comp send_table buffer',
+])
+const RNDIS_BODIES = whole('in a union with a name of its own there, each body compared by itself', [
+  'pkt init_req halt_req query_req set_req reset_req keep_alive_req indicate_status init_complete query_complete',
+  'set_complete reset_complete keep_alive_complete',
+])
+
+function whole(reason: string, names: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(names.flatMap((line) => line.split(' ')).map((name) => [name, reason]))
+}
 
 /** By layout name. A layout with a kernel counterpart that is missing here fails the test. */
 export const COUNTERPARTS: Readonly<Record<string, Counterpart>> = {
@@ -108,6 +117,65 @@ export const COUNTERPARTS: Readonly<Record<string, Counterpart>> = {
   hv_vss_check_dm_info: {},
   hv_fcopy_hdr: {},
   hv_start_fcopy: {},
+  // Network
+  nvsp_message_header: {},
+  nvsp_message_init: {},
+  nvsp_message_init_complete: {},
+  nvsp_1_message_send_ndis_version: {},
+  nvsp_1_message_send_receive_buffer: {},
+  nvsp_1_receive_buffer_section: { renamed: { section_offset: 'offset' } },
+  nvsp_1_message_send_receive_buffer_complete: {},
+  nvsp_1_message_revoke_receive_buffer: {},
+  nvsp_1_message_send_send_buffer: {},
+  nvsp_1_message_send_send_buffer_complete: {},
+  nvsp_1_message_revoke_send_buffer: {},
+  nvsp_1_message_send_rndis_packet: {},
+  nvsp_1_message_send_rndis_packet_complete: {},
+  nvsp_2_vsc_capability: {
+    added: { capability: UNION, timestamp: LATER, reliable_correlation_id: LATER, allow_rsc_disabled_status: LATER },
+  },
+  nvsp_2_send_ndis_config: {},
+  nvsp_2_alloc_rxbuf: {},
+  nvsp_2_alloc_rxbuf_comp: {},
+  nvsp_2_free_rxbuf: {},
+  nvsp_4_send_vf_association: {},
+  nvsp_4_sw_datapath: {},
+  nvsp_5_subchannel_request: {},
+  nvsp_5_subchannel_complete: {},
+  nvsp_5_send_indirect_table: { renamed: { table_offset: 'offset' } },
+  nvsp_message: { added: NVSP_BODIES },
+  rndis_initialize_request: {},
+  rndis_initialize_complete: {},
+  rndis_halt_request: {},
+  rndis_query_request: {},
+  rndis_query_complete: {},
+  rndis_set_request: {},
+  rndis_set_complete: {},
+  rndis_reset_request: {},
+  rndis_reset_complete: {},
+  rndis_indicate_status: {},
+  rndis_keepalive_request: {},
+  rndis_keepalive_complete: {},
+  rndis_packet: {},
+  rndis_message: { added: RNDIS_BODIES },
+  rndis_config_parameter_info: {},
+  rndis_per_packet_info: { renamed: { ppi_size: 'size' }, added: { kind: UNION, raw: UNION, word: UNION } },
+  rndis_pktinfo_id: {},
+  ndis_tcp_ip_checksum_info: { added: { info: UNION } },
+  ndis_tcp_lso_info: { added: { info: UNION } },
+  ndis_pkt_8021q_info: { added: { info: UNION, tag: UNION } },
+  ndis_object_header: { renamed: { object_size: 'size' } },
+  ndis_csum_offload: {},
+  ndis_lsov1_offload: {},
+  ndis_ipsecv1_offload: {},
+  ndis_lsov2_offload: {},
+  ndis_ipsecv2_offload: {},
+  ndis_rsc_offload: {},
+  ndis_encap_offload: {},
+  ndis_offload: { added: { pad: PADDING } },
+  ndis_offload_params: { added: { pad: PADDING } },
+  ndis_recv_scale_cap: {},
+  ndis_recv_scale_param: {},
 }
 
 /** Registers, by our name. */
@@ -151,67 +219,9 @@ export const WITHOUT_COUNTERPART: ReadonlySet<string> = new Set([
   'vss_auto_recover',
   'vss_cluster_info',
   'hv_do_fcopy',
+  'nvsp_indirection_table',
+  'rndis_message_header',
+  'ndis_link_state',
+  'ndis_link_speed',
+  'ndis_offload_encapsulation',
 ])
-
-/** An enumeration of the kernel against constants of ours. */
-export interface EnumCounterpart {
-  readonly ours: Readonly<Record<string, number>>
-  /** What the kernel puts before each name. */
-  readonly prefix: string
-  /** Our name → the kernel's without its prefix. */
-  readonly renamed?: Readonly<Record<string, string>>
-  /** Constants that the kernel has not. */
-  readonly added?: readonly string[]
-  /** Constants that we leave out: counts, maxima, and what is no value of the wire. */
-  readonly omitted?: readonly string[]
-}
-
-export const ENUM_COUNTERPARTS: Readonly<Record<string, EnumCounterpart>> = {
-  vmbus_channel_message_type: {
-    ours: MessageType,
-    prefix: 'CHANNELMSG_',
-    renamed: {
-      OFFER_CHANNEL: 'OFFERCHANNEL',
-      RESCIND_OFFER: 'RESCIND_CHANNELOFFER',
-      REQUEST_OFFERS: 'REQUESTOFFERS',
-      ALL_OFFERS_DELIVERED: 'ALLOFFERS_DELIVERED',
-      OPEN_CHANNEL: 'OPENCHANNEL',
-      OPEN_RESULT: 'OPENCHANNEL_RESULT',
-      CLOSE_CHANNEL: 'CLOSECHANNEL',
-      OPEN_RESERVED_CHANNEL: '18',
-      CLOSE_RESERVED_CHANNEL: '19',
-      CLOSE_RESERVED_CHANNEL_RESPONSE: '20',
-      MODIFY_CHANNEL: 'MODIFYCHANNEL',
-      MODIFY_CHANNEL_RESPONSE: 'MODIFYCHANNEL_RESPONSE',
-    },
-    added: ['MODIFY_CONNECTION', 'MODIFY_CONNECTION_RESPONSE', 'PAUSE', 'PAUSE_RESPONSE', 'RESUME'],
-    omitted: ['INVALID', 'COUNT'],
-  },
-  vmbus_packet_type: { ours: PacketType, prefix: 'VM_PKT_', renamed: { COMPLETION: 'COMP' } },
-  anon_hv_vmbus_95322: {
-    ours: {
-      VMBUS_MESSAGE_CONNECTION_ID: vmbus.VMBUS_MESSAGE_CONNECTION_ID,
-      VMBUS_MESSAGE_CONNECTION_ID_4: vmbus.VMBUS_MESSAGE_CONNECTION_ID_4,
-      VMBUS_EVENT_CONNECTION_ID: vmbus.VMBUS_EVENT_CONNECTION_ID,
-      VMBUS_MONITOR_CONNECTION_ID: vmbus.VMBUS_MONITOR_CONNECTION_ID,
-      VMBUS_MESSAGE_SINT: vmbus.VMBUS_MESSAGE_SINT,
-    },
-    prefix: '',
-    omitted: ['VMBUS_MESSAGE_PORT_ID', 'VMBUS_EVENT_PORT_ID', 'VMBUS_MONITOR_PORT_ID'],
-  },
-  hv_message_type: { ours: SynicMessageType, prefix: 'HVMSG_', added: ['VMBUS'] },
-  hv_isolation_type: { ours: IsolationType, prefix: 'HV_ISOLATION_TYPE_' },
-  vstor_packet_operation: {
-    ours: VstorOperation,
-    prefix: 'VSTOR_OPERATION_',
-    added: ['EVENT_NOTIFICATION'],
-    omitted: ['MAXIMUM'],
-  },
-  hv_kvp_exchg_op: { ours: ic.KvpOperation, prefix: 'KVP_OP_', omitted: ['COUNT'] },
-  hv_vss_op: { ours: ic.VssOperation, prefix: 'VSS_OP_', added: ['CLUSTER_INFO'], omitted: ['COUNT'] },
-  hv_fcopy_op: {
-    ours: ic.FileCopyOperation,
-    prefix: '',
-    renamed: { START: 'START_FILE_COPY', WRITE: 'WRITE_TO_FILE', COMPLETE: 'COMPLETE_FCOPY', CANCEL: 'CANCEL_FCOPY' },
-  },
-}

@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import * as hypervisor from '../../src/hypervisor/index.ts'
 import * as ic from '../../src/ic/index.ts'
+import * as network from '../../src/network/index.ts'
 import * as storage from '../../src/storage/index.ts'
 import * as vmbus from '../../src/vmbus/index.ts'
 import type { Counterpart } from './counterparts.ts'
-import { COUNTERPARTS, ENUM_COUNTERPARTS, REGISTER_COUNTERPARTS, WITHOUT_COUNTERPART } from './counterparts.ts'
+import { COUNTERPARTS, REGISTER_COUNTERPARTS, WITHOUT_COUNTERPART } from './counterparts.ts'
+import { ENUM_COUNTERPARTS } from './enum-counterparts.ts'
 import type { Place } from './oracle.ts'
 import { isLayout, isRegister, oracle, oraclePlaces, ourPlaces, registerPlaces } from './oracle.ts'
 
-const exported: unknown[] = [vmbus, hypervisor, storage, ic].flatMap((module) => Object.values(module))
+const exported: unknown[] = [vmbus, hypervisor, storage, ic, network].flatMap((module) => Object.values(module))
 const layouts = new Map(exported.filter(isLayout).map((layout) => [layout.name, layout]))
 const registers = new Map(exported.filter(isRegister).map((register) => [register.name, register]))
 

@@ -1,0 +1,7 @@
+export * from './ndis-object.ts'
+export * from './ndis-offload.ts'
+export * from './nvsp.ts'
+export * from './oids.ts'
+export * from './packet-info.ts'
+export * from './rndis.ts'
+export * from './rss.ts'
