@@ -40,6 +40,22 @@ describe('PageAllocator', () => {
     expect(pages.leakedPages).toBe(1)
   })
 
+  it('[GM-01] holds what is freed while the host can reach it, until the host lets go', () => {
+    const pages = allocator()
+    const before = pages.freePages
+    const run = pages.allocate(3)
+    pages.share(run)
+    pages.share(run)
+    pages.free(run)
+    expect([pages.allocatedPages, pages.heldPages, pages.freePages]).toEqual([0, 3, before - 3])
+    pages.unshare(run)
+    expect(pages.heldPages).toBe(3)
+    pages.unshare(run)
+    expect([pages.heldPages, pages.freePages]).toEqual([0, before])
+    pages.unshare(run)
+    expect(pages.freePages).toBe(before)
+  })
+
   it('keeps runs apart and gets every page back, whatever the order', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 9 })), { maxLength: 60 }), (steps) => {

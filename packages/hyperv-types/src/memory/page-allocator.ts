@@ -30,12 +30,17 @@ const RESERVED_LOW_BYTES = 1024 * 1024
 
 /**
  * The guest's allocator of physical pages: first fit, lowest address first. Every run is zeroed when it is
- * handed out. Pages that a host may still write are never freed but {@link leak | leaked}.
+ * handed out. Pages that a host may still write are never handed out again: a run freed while it is
+ * {@link share | shared} is held until the host has let go of it.
  */
 export class PageAllocator {
   readonly memory: GuestMemory
   #free: FreeExtent[] = []
   readonly #runs = new Map<number, PageRun>()
+  /** How often each run is shared with the host. */
+  readonly #shares = new Map<PageRun, number>()
+  /** Freed by their owners, still shared with the host. */
+  readonly #held = new Set<PageRun>()
   #leakedPages = 0
 
   constructor(memory: GuestMemory, reservedLowBytes = RESERVED_LOW_BYTES) {
@@ -56,6 +61,13 @@ export class PageAllocator {
 
   get leakedPages(): number {
     return this.#leakedPages
+  }
+
+  /** Pages freed by their owners that the host may still write to. */
+  get heldPages(): number {
+    let pages = 0
+    for (const run of this.#held) pages += run.pageCount
+    return pages
   }
 
   get freePages(): number {
@@ -85,12 +97,30 @@ export class PageAllocator {
   /** @throws MemoryError `not-allocated` for a run that is not allocated now (freed twice, or leaked). */
   free(run: PageRun): void {
     this.#forget(run)
-    this.#insert({ gpa: run.gpa, pages: run.pageCount })
+    if (this.#shares.has(run)) this.#held.add(run)
+    else this.#insert({ gpa: run.gpa, pages: run.pageCount })
+  }
+
+  /** The host can reach these pages from now on. Called by the bus; a run may be shared more than once. */
+  share(run: PageRun): void {
+    this.#shares.set(run, (this.#shares.get(run) ?? 0) + 1)
+  }
+
+  /** The host has let go of what was shared once; the last time makes a run that is held free. */
+  unshare(run: PageRun): void {
+    const shares = this.#shares.get(run) ?? 0
+    if (shares > 1) {
+      this.#shares.set(run, shares - 1)
+      return
+    }
+    this.#shares.delete(run)
+    if (this.#held.delete(run)) this.#insert({ gpa: run.gpa, pages: run.pageCount })
   }
 
   /** Gives up pages for good, because the host may still write to them. */
   leak(run: PageRun): void {
     this.#forget(run)
+    this.#shares.delete(run)
     this.#leakedPages += run.pageCount
   }
 
