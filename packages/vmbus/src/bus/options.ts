@@ -1,0 +1,25 @@
+import type { Hypervisor, PageConstraint } from '@bis/hyperv-types'
+import type { RingEngine } from '@bis/hyperv-types/ring'
+import type { VmbusTiming } from './timing.ts'
+
+/** What a bus is made with. Versions are words as on the wire: major << 16 | minor. */
+export interface VmbusOptions {
+  readonly hypervisor: Hypervisor
+  /** Newest version to try; the tunable `hw.vmbus.max_version` (`4.0`) lowers it further. Default: all. */
+  readonly maxVersion?: number
+  /** Oldest version to accept. Before 3.0 some hosts go on writing after an unload. Default: all. */
+  readonly minVersion?: number
+  /** `__FreeBSD_version`, which the hypervisor is told. Default 1100002, head of November 2014. */
+  readonly osReleaseDate?: number
+  /** Works on the rings. Default: plain script. */
+  readonly engine?: RingEngine
+  /** Signals by hypercalls with their input in memory, as FreeBSD does. Default: in registers. */
+  readonly slowSignals?: boolean
+  /** Where rings are allocated: a PAE kernel takes `{ from: 2 ** 32 }`. Default: anywhere. */
+  readonly ringConstraint?: PageConstraint
+  /** Gives the host monitor pages. Default true. */
+  readonly monitorPages?: boolean
+  readonly timing?: Partial<VmbusTiming>
+}
+
+export const DEFAULT_OS_RELEASE_DATE = 1_100_002

@@ -1,0 +1,434 @@
+import type {
+  Channel,
+  ChannelOffer,
+  ChannelOpenOptions,
+  ChannelState,
+  ChannelStatistics,
+  Gpadl,
+  GuestMemory,
+  PageAllocator,
+  PageRun,
+} from '@bis/hyperv-types'
+import { ChannelError, SendStatus } from '@bis/hyperv-types'
+import { encodeControlMessage, VMBUS_USER_DATA_BYTES, VmbusVersion } from '@bis/hyperv-types/vmbus'
+import type { ChannelBus, ChannelOwner, Runnable } from './channel-bus.ts'
+import { ChannelCounters } from './counters.ts'
+import { DataPath, DEFAULT_BUDGET } from './data-path.ts'
+import { GpadlSet } from './gpadls.ts'
+import { ChannelLife } from './life.ts'
+import type { ChannelRings, RingRequest } from './rings.ts'
+import { allocateRings, checkRingRequest } from './rings.ts'
+import { publishChannel } from './sysctl.ts'
+
+interface Opened {
+  readonly options: ChannelOpenOptions
+  readonly rings: ChannelRings
+  readonly gpadl: Gpadl
+  readonly path: DataPath
+  readonly unpublish: () => void
+}
+
+/** A channel of this bus: the interface that drivers see, and below it what the bus itself calls. */
+export class VmbusChannel implements Channel, Runnable {
+  readonly statistics: ChannelStatistics
+  readonly gone: AbortSignal
+  readonly #bus: ChannelBus
+  readonly #life = new ChannelLife()
+  readonly #counters = new ChannelCounters()
+  readonly #goneController = new AbortController()
+  readonly #gpadls: GpadlSet
+  readonly #listeners = new Set<(channel: Channel) => void>()
+  #offer: ChannelOffer
+  #primary: VmbusChannel | undefined
+  #subchannels: VmbusChannel[] = []
+  #owner: ChannelOwner = { device: undefined }
+  #cpu = 0
+  #opened: Opened | undefined
+  #opening: AbortController | undefined
+  /** The end of whatever close, abandoned open or rescind has still to tidy up. */
+  #tidying: Promise<void> = Promise.resolve()
+
+  constructor(bus: ChannelBus, offer: ChannelOffer, primary?: VmbusChannel) {
+    this.#bus = bus
+    this.#offer = offer
+    this.#primary = primary
+    this.gone = this.#goneController.signal
+    this.statistics = this.#counters
+    this.#gpadls = new GpadlSet(bus, () => this.#offer.channelId)
+  }
+
+  get offer(): ChannelOffer {
+    return this.#offer
+  }
+
+  get state(): ChannelState {
+    return this.#life.state
+  }
+
+  get protocolVersion(): number {
+    return this.#bus.version
+  }
+
+  get memory(): GuestMemory {
+    return this.#bus.memory
+  }
+
+  get pages(): PageAllocator {
+    return this.#bus.pages
+  }
+
+  get processorCount(): number {
+    return this.#bus.processorCount
+  }
+
+  get cpu(): number {
+    return this.#cpu
+  }
+
+  get subchannels(): readonly VmbusChannel[] {
+    return this.#subchannels
+  }
+
+  get primary(): VmbusChannel | undefined {
+    return this.#primary
+  }
+
+  /** GPADLs that the host has or may have. */
+  get gpadlCount(): number {
+    return this.#gpadls.size
+  }
+
+  send(
+    type: number,
+    flags: number,
+    transactionIdLow: number,
+    transactionIdHigh: number,
+    header: Uint8Array | undefined,
+    headerLength: number,
+    data: Uint8Array,
+    dataOffset: number,
+    dataLength: number,
+  ): SendStatus {
+    const path = this.#opened?.path
+    return path === undefined
+      ? SendStatus.gone
+      : path.send(type, flags, transactionIdLow, transactionIdHigh, header, headerLength, data, dataOffset, dataLength)
+  }
+
+  beginBatch(): void {
+    this.#opened?.path.beginBatch()
+  }
+
+  endBatch(): void {
+    this.#opened?.path.endBatch()
+  }
+
+  async open(options: ChannelOpenOptions): Promise<void> {
+    const request = this.#checkOpen(options)
+    if (this.state === 'closing') await this.#tidying
+    this.#life.to('opening')
+    const abort = new AbortController()
+    const signal = options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal])
+    this.#opening = abort
+    try {
+      if (options.cpu !== undefined) this.#cpu = options.cpu
+      if (this.#bus.version < VmbusVersion.V2_4) this.#cpu = 0
+      await this.#openWith(options, request, signal)
+    } finally {
+      this.#opening = undefined
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#opening?.abort(new ChannelError('closed', `${this.#name} was closed while it opened`))
+    if (this.state === 'open') this.#tidying = this.#close()
+    await this.#tidying
+  }
+
+  async establishGpadl(run: PageRun, signal?: AbortSignal): Promise<Gpadl> {
+    this.#refuseRescinded('share pages')
+    return this.#gpadls.establish(run, signal)
+  }
+
+  async teardownGpadl(gpadl: Gpadl): Promise<void> {
+    await this.#gpadls.teardown(gpadl)
+  }
+
+  async setCpu(cpu: number): Promise<void> {
+    this.#checkCpu(cpu)
+    this.#refuseRescinded('move')
+    if (this.state !== 'open') {
+      this.#cpu = cpu
+      return
+    }
+    const bus = this.#bus
+    if (bus.version < VmbusVersion.V4_1) {
+      throw new ChannelError('refused', `${this.#name} cannot move while it is open: that takes VMBus 4.1`)
+    }
+    const channelId = this.#offer.channelId
+    const body = { child_relid: channelId, target_vp: bus.vpIndex(cpu) }
+    const message = encodeControlMessage('MODIFY_CHANNEL', body, bus.version)
+    // Interrupts are taken wherever they arrive, so both processors serve the channel until the host has switched.
+    if (bus.version < VmbusVersion.V5_3) {
+      await bus.post(message)
+    } else {
+      const what = `MODIFY_CHANNEL_RESPONSE for ${this.#name}`
+      const wait = { kind: 'modify', id: channelId, channelId, what, timeoutMs: bus.timing.replyMs } as const
+      const reply = bus.replies.wait(wait)
+      bus.post(message).catch((error: Error) => bus.replies.fail('modify', channelId, error))
+      const status = await reply
+      if (status !== 0) {
+        throw new ChannelError(
+          'refused',
+          `the host keeps ${this.#name} on cpu ${this.#cpu} (status 0x${status.toString(16)})`,
+        )
+      }
+    }
+    this.#cpu = cpu
+  }
+
+  onSubchannel(listener: (channel: Channel) => void): () => void {
+    for (const channel of [...this.#subchannels]) listener(channel)
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  // What the bus calls.
+
+  /** The host signalled this channel. */
+  interrupt(): void {
+    this.#opened?.path.interrupt()
+  }
+
+  /** Drains in a task: the bus schedules a channel when it was set up or may have missed a signal. */
+  run(): void {
+    this.#opened?.path.run()
+  }
+
+  adopt(owner: ChannelOwner): void {
+    this.#owner = owner
+  }
+
+  /** How to open it again as it is open now; undefined when it is not. */
+  get openOptions(): ChannelOpenOptions | undefined {
+    return this.#opened?.options
+  }
+
+  addSubchannel(channel: VmbusChannel): void {
+    this.#subchannels.push(channel)
+    this.#subchannels.sort((a, b) => a.offer.subIndex - b.offer.subIndex)
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(channel)
+      } catch (error) {
+        this.#bus.log.log('error', `${this.#name}: sub-channel listener threw ${String(error)}`)
+      }
+    }
+  }
+
+  removeSubchannel(channel: VmbusChannel): void {
+    this.#subchannels = this.#subchannels.filter((other) => other !== channel)
+  }
+
+  /** The same device, offered again on a new connection. */
+  reoffer(offer: ChannelOffer): void {
+    this.#offer = offer
+  }
+
+  /**
+   * The host took the channel away: every wait ends now, no handler runs any more, and what the host has is taken back.
+   * Resolves when the host may reuse the id.
+   */
+  async rescind(error = new ChannelError('rescinded', `${this.#name} was rescinded by the host`)): Promise<void> {
+    if (!this.#life.rescind()) return this.#tidying
+    const opened = this.#takeOpened()
+    this.#bus.replies.failChannel(this.#offer.channelId, error)
+    this.#primary?.removeSubchannel(this)
+    this.#goneController.abort(error)
+    this.#tidying = this.#gpadls.teardownAll(this.#bus.timing.rescindMs).then((left) => {
+      if (left > 0)
+        this.#bus.log.log('warning', `${this.#name}: the host keeps ${left} shared buffers; their pages are lost`)
+      if (opened !== undefined) this.#bus.pages.free(opened.rings.run)
+    })
+    await this.#tidying
+  }
+
+  /** The connection ended and the host dropped everything: nothing is left to take back. */
+  dropped(): void {
+    const opened = this.#takeOpened()
+    this.#gpadls.dropped()
+    if (opened !== undefined) this.#bus.pages.free(opened.rings.run)
+  }
+
+  get #name(): string {
+    return `channel ${this.#offer.channelId}`
+  }
+
+  #checkOpen(options: ChannelOpenOptions): RingRequest {
+    this.#refuseRescinded('open')
+    const { txRingBytes, rxRingBytes, maxPacketBytes, userData, budget = DEFAULT_BUDGET } = options
+    const pendingSendSize = this.#bus.version >= VmbusVersion.V2_4
+    const request: RingRequest = { txRingBytes, rxRingBytes, maxPacketBytes, pendingSendSize }
+    checkRingRequest(request)
+    if (userData !== undefined && userData.length > VMBUS_USER_DATA_BYTES) {
+      const most = `OPEN_CHANNEL takes ${VMBUS_USER_DATA_BYTES}`
+      throw new ChannelError('invalid-argument', `${userData.length} bytes of user data: ${most}`)
+    }
+    if (!(Number.isInteger(budget) && budget >= 1))
+      throw new ChannelError('invalid-argument', `a budget of ${budget} packets`)
+    if (options.cpu !== undefined) this.#checkCpu(options.cpu)
+    if (options.signal?.aborted === true) throw new ChannelError('aborted', `gave up opening ${this.#name}`)
+    return request
+  }
+
+  #checkCpu(cpu: number): void {
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.#bus.processorCount) {
+      throw new ChannelError('invalid-argument', `cpu ${cpu}: this machine has ${this.#bus.processorCount}`)
+    }
+  }
+
+  #refuseRescinded(what: string): void {
+    if (this.state === 'rescinded') throw new ChannelError('rescinded', `cannot ${what}: ${this.#name} is rescinded`)
+  }
+
+  async #openWith(options: ChannelOpenOptions, request: RingRequest, signal: AbortSignal): Promise<void> {
+    const bus = this.#bus
+    let rings: ChannelRings
+    try {
+      rings = allocateRings(bus.pages, bus.ringConstraint, bus.engine, request)
+    } catch (error) {
+      this.#life.to('offered')
+      throw error
+    }
+    let gpadl: Gpadl | undefined
+    try {
+      gpadl = await this.#gpadls.establish(rings.run, signal)
+      const status = await this.#askOpen(options, rings, gpadl, signal)
+      if (status !== 0) {
+        throw new ChannelError('refused', `the host refused to open ${this.#name} (status 0x${status.toString(16)})`)
+      }
+      this.#life.to('open')
+    } catch (error) {
+      this.#tidying = this.#undoOpen(rings, gpadl, error)
+      throw error
+    }
+    const { clock, log, timing } = bus
+    this.#counters.follow(rings.producer, rings.consumer)
+    const path = new DataPath({
+      producer: rings.producer,
+      consumer: rings.consumer,
+      handlers: options,
+      signal: bus.makeSignal(this.#offer, options.monitored ?? true),
+      counters: this.#counters,
+      clock,
+      log,
+      name: this.#name,
+      budget: options.budget ?? DEFAULT_BUDGET,
+      fullRingPollMs: timing.fullRingPollMs,
+      schedule: (task) => bus.schedule(task),
+      scheduleLater: (task) => bus.scheduleLater(task),
+    })
+    const top = this.#primary ?? this
+    const unpublish = publishChannel(this, top.offer.channelId, rings, top.#owner.device)
+    this.#opened = { options, rings, gpadl, path, unpublish }
+    // The host may have signalled between its answer and now.
+    path.kick()
+  }
+
+  #askOpen(options: ChannelOpenOptions, rings: ChannelRings, gpadl: Gpadl, signal: AbortSignal): Promise<number> {
+    const bus = this.#bus
+    const channelId = this.#offer.channelId
+    const what = `OPEN_RESULT for ${this.#name}`
+    const reply = bus.replies.wait({
+      kind: 'open',
+      id: channelId,
+      channelId,
+      what,
+      signal,
+      timeoutMs: bus.timing.replyMs,
+    })
+    const message = encodeControlMessage(
+      'OPEN_CHANNEL',
+      {
+        child_relid: channelId,
+        openid: channelId,
+        ringbuffer_gpadlhandle: gpadl.handle,
+        target_vp: bus.vpIndex(this.#cpu),
+        downstream_ringbuffer_pageoffset: rings.downstreamPages,
+        userdata: options.userData ?? new Uint8Array(0),
+        signal_connection_id: this.#offer.connectionId,
+        event_flag: channelId,
+        flags: {},
+      },
+      bus.version,
+      bus.features,
+    )
+    bus.post(message).catch((error: Error) => bus.replies.fail('open', channelId, error))
+    return reply
+  }
+
+  /** What a failed open leaves: the rings go back when the host has let go of them. */
+  async #undoOpen(rings: ChannelRings, gpadl: Gpadl | undefined, error: unknown): Promise<void> {
+    const answered = error instanceof ChannelError && error.code === 'refused'
+    if (gpadl !== undefined && !answered && this.state === 'opening') {
+      // The answer is still out. A host takes CLOSE only for an open channel, so wait a little longer for it.
+      this.#life.to('closing')
+      await this.#awaitLateOpen()
+    }
+    this.#bus.pages.free(rings.run)
+    if (gpadl !== undefined) await this.#gpadls.teardown(gpadl).catch(() => {})
+    if (this.state === 'opening' || this.state === 'closing') this.#life.to('offered')
+  }
+
+  async #awaitLateOpen(): Promise<void> {
+    const bus = this.#bus
+    const channelId = this.#offer.channelId
+    const what = `late OPEN_RESULT for ${this.#name}`
+    try {
+      const status = await bus.replies.wait({
+        kind: 'open',
+        id: channelId,
+        channelId,
+        what,
+        timeoutMs: bus.timing.replyMs,
+      })
+      if (status === 0) await this.#postClose()
+    } catch {
+      // Rescinded, disconnected, or never answered: the teardown of the GPADL decides about the pages.
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#life.to('closing')
+    const opened = this.#takeOpened()
+    for (const sub of [...this.#subchannels]) await sub.close()
+    if (opened === undefined) return
+    if (this.state === 'closing') await this.#postClose().catch(() => {})
+    this.#bus.pages.free(opened.rings.run)
+    await this.#gpadls.teardown(opened.gpadl).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#bus.log.log('warning', `${this.#name}: its rings stay with the host: ${why}`)
+    })
+    if (this.state === 'closing') this.#life.to('offered')
+  }
+
+  #postClose(): Promise<void> {
+    const message = encodeControlMessage('CLOSE_CHANNEL', { child_relid: this.#offer.channelId }, this.#bus.version)
+    return this.#bus.post(message)
+  }
+
+  /** Ends the data path; whoever takes the rings gives their pages back. */
+  #takeOpened(): Opened | undefined {
+    const opened = this.#opened
+    if (opened === undefined) return undefined
+    this.#opened = undefined
+    opened.path.stop()
+    opened.unpublish()
+    this.#counters.settle()
+    return opened
+  }
+}

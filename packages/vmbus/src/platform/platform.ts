@@ -1,0 +1,58 @@
+import type { Hypervisor, PageAllocator } from '@bis/hyperv-types'
+import type { HypervisorFeatures } from './discovery.ts'
+import { HypercallPage } from './hypercall-page.ts'
+import { ReferenceTime } from './reference-time.ts'
+import type { SynicEvents } from './synic.ts'
+import { ProcessorSynic } from './synic.ts'
+
+export interface PlatformOptions {
+  readonly hypervisor: Hypervisor
+  readonly pages: PageAllocator
+  readonly features: HypervisorFeatures
+  /** `__FreeBSD_version`. */
+  readonly osReleaseDate: number
+  readonly events: SynicEvents
+}
+
+/** Everything of the hypervisor that the bus has switched on: undone in reverse order, whole or after a failure half-way. */
+export class Platform {
+  readonly hypercalls: HypercallPage
+  readonly time: ReferenceTime
+  readonly #synics: ProcessorSynic[] = []
+
+  /** @throws VmbusError `not-usable`, MemoryError `exhausted`, HypervisorFault; nothing is left switched on then */
+  constructor({ hypervisor, pages, features, osReleaseDate, events }: PlatformOptions) {
+    this.hypercalls = HypercallPage.enable(hypervisor, pages, osReleaseDate)
+    this.time = new ReferenceTime(hypervisor, pages)
+    try {
+      if (features.referenceTsc) this.time.enableTscPage()
+      const synic = { hypervisor, pages, events, autoEoi: features.autoEoi, hostOwnedPages: features.paravisor }
+      for (let cpu = 0; cpu < hypervisor.processorCount; cpu++) this.#synics.push(ProcessorSynic.enable(synic, cpu))
+    } catch (error) {
+      this.stop()
+      throw error
+    }
+  }
+
+  /** VP index of a processor: what goes into messages, which need not be its number. */
+  vpIndex(cpu: number): number {
+    return this.#synics[cpu]?.vpIndex ?? 0
+  }
+
+  /** Scans event flags up to this one from now on, on every processor. */
+  useEventFlag(flag: number): void {
+    for (const { flags } of this.#synics) flags.use(flag)
+  }
+
+  /** Looks into every processor's message slot: for when interrupts are no longer taken. */
+  pollMessages(): void {
+    for (const synic of this.#synics) synic.poll()
+  }
+
+  /** SynIC of every processor, TSC page, hypercall page and guest OS id. Source: FreeBSD, Linux `hyperv_cleanup`. */
+  stop(): void {
+    for (const synic of this.#synics.splice(0).reverse()) synic.disable()
+    this.time.disable()
+    this.hypercalls.disable()
+  }
+}
