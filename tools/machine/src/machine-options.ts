@@ -1,0 +1,33 @@
+import type { GuestOptions, HostReleaseName } from '@bis/host'
+import type { Clock, Logger, MemoryKind, RandomSource, VspDevice } from '@bis/hyperv-types'
+import type { KernelModule } from '@bis/newbus'
+import type { PartitionOptions } from '@bis/partition'
+import type { VmbusOptions } from '@bis/vmbus'
+
+export interface MachineOptions {
+  /** Drivers beside the bus driver, as modules, in the order they are loaded. */
+  readonly modules?: readonly KernelModule[]
+  /** Devices of the host that are there when the machine is switched on. */
+  readonly devices?: readonly VspDevice[]
+  /** Guest memory in bytes; default 64 MiB. */
+  readonly memoryBytes?: number
+  /** Default `wasm`: shared WebAssembly.Memory. */
+  readonly memoryKind?: Exclude<MemoryKind, 'mapped'>
+  readonly processorCount?: number
+  /** Default `2025`. */
+  readonly release?: HostReleaseName
+  readonly generation?: 1 | 2
+  readonly tunables?: Readonly<Record<string, string>>
+  /** Keep `debug` lines in dmesg. */
+  readonly verbose?: boolean
+  readonly clock?: Clock
+  readonly random?: RandomSource
+  /** Where the host's own lines go; default nowhere. */
+  readonly hostLog?: Logger
+  /** Called for each line of dmesg as it is written. */
+  readonly onDmesg?: (text: string) => void
+  /** More of the partition, the host's side and the bus driver, for those who test them. */
+  readonly partition?: Omit<PartitionOptions, 'memory' | 'clock' | 'release' | 'processorCount'>
+  readonly guest?: GuestOptions
+  readonly bus?: Omit<VmbusOptions, 'hypervisor'>
+}
