@@ -19,6 +19,7 @@ export function versionsToTry({ max = Infinity, min = 0 }: VersionLimits): reado
 export function parseVersion(text: string): number | undefined {
   const dotted = /^\s*(\d{1,5})\.(\d{1,5})\s*$/.exec(text)
   if (dotted !== null) return Number(dotted[1]) * 0x1_0000 + Number(dotted[2])
-  const number = text.trim() === '' ? Number.NaN : Number(text)
-  return Number.isSafeInteger(number) && number > 0 ? number : undefined
+  if (!/^\s*(0[xX][0-9a-fA-F]{1,8}|\d{1,10})\s*$/.test(text)) return undefined
+  const number = Number(text)
+  return number > 0 ? number : undefined
 }
