@@ -1,14 +1,18 @@
 import type { GuestMemory, PortDelivery, SynicPorts, SynicRoot } from '@bis/hyperv-types'
-import { EVENT_FLAGS_PER_SINT, HV_MESSAGE_PAYLOAD_BYTES, SINT_COUNT } from '@bis/hyperv-types/hypervisor'
+import { EVENT_FLAGS_PER_SINT, HV_MESSAGE_PAYLOAD_BYTES, HvStatus, SINT_COUNT } from '@bis/hyperv-types/hypervisor'
 import { PartitionError } from './errors.ts'
+import type { PortTarget } from './hypercall/port-calls.ts'
 import type { VirtualProcessor } from './virtual-processor.ts'
 
 /** The root's side of a partition's SynIC, in the thread of the partition. */
-export class InlinePorts implements SynicPorts {
+export class InlinePorts implements SynicPorts, PortTarget {
   readonly memory: GuestMemory
   readonly processorCount: number
   /** Processors by VP index; holes where no processor has the index. */
   readonly #byIndex: readonly (VirtualProcessor | undefined)[]
+  messagesPosted = 0
+  eventsSignaled = 0
+  unknownConnections = 0
   #root: SynicRoot | undefined
   #gone = false
 
@@ -50,6 +54,22 @@ export class InlinePorts implements SynicPorts {
     return () => {
       if (this.#root === root) this.#root = undefined
     }
+  }
+
+  /** The guest posts a message. @returns an HV_STATUS. */
+  messagePosted(connectionId: number, messageType: number, payload: Uint8Array, vp: number): number {
+    const status = this.#root?.messagePosted(connectionId, messageType, payload, vp) ?? HvStatus.INVALID_CONNECTION_ID
+    if (status === HvStatus.SUCCESS) this.messagesPosted++
+    else if (status === HvStatus.INVALID_CONNECTION_ID) this.unknownConnections++
+    return status
+  }
+
+  /** The guest signals an event. @returns an HV_STATUS. */
+  eventSignaled(connectionId: number, flag: number, vp: number): number {
+    const status = this.#root?.eventSignaled(connectionId, flag, vp) ?? HvStatus.INVALID_CONNECTION_ID
+    if (status === HvStatus.SUCCESS) this.eventsSignaled++
+    else if (status === HvStatus.INVALID_CONNECTION_ID) this.unknownConnections++
+    return status
   }
 
   /** The partition has ended. */

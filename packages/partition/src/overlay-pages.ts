@@ -54,7 +54,7 @@ export class OverlayPages {
   /** Uncovers a page; a second call for the same overlay does nothing. */
   uncover(overlay: Overlay): void {
     const layers = this.#layers.get(overlay.gpa)
-    const index = layers?.findIndex((layer) => layer === overlay) ?? -1
+    const index = layers?.findIndex(({ bytes }) => bytes === overlay.bytes) ?? -1
     const layer = layers?.[index]
     if (layers === undefined || layer === undefined) return
     const above = layers[index + 1]

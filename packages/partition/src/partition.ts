@@ -21,6 +21,17 @@ import { PartitionState } from './partition-state.ts'
 import type { HostProfile } from './profiles/host-profile.ts'
 import { VirtualProcessor } from './virtual-processor.ts'
 
+export interface PartitionStatistics {
+  /** Messages that the root took. */
+  readonly messagesPosted: number
+  /** Events that the root took. */
+  readonly eventsSignaled: number
+  /** Posts and signals to a connection that the root does not have, or while no root was connected. */
+  readonly unknownConnections: number
+  /** Interrupts that found no service routine. */
+  readonly spuriousInterrupts: number
+}
+
 /**
  * One partition of the software hypervisor: what a guest finds in its processors (`Hypervisor`), and what a root
  * partition reaches of it (`ports`). Partitions know nothing of each other; a process may have any number of them.
@@ -76,7 +87,7 @@ export class Partition implements Hypervisor {
     addArchitecturalRegisters(this.#registers, state, this.#processors)
     const { privilegesHigh, hints } = profile.features
     this.#calls = new HypercallDispatcher(memory, [
-      ...portCalls(privilegesHigh, () => this.#ports.root),
+      ...portCalls(privilegesHigh, this.#ports),
       ...processorCalls(hints, this.#processors),
       ...extendedCalls(privilegesHigh, memory),
     ])
@@ -85,6 +96,14 @@ export class Partition implements Hypervisor {
   /** Whether {@link powerOff} was called. */
   get poweredOff(): boolean {
     return this.#poweredOff
+  }
+
+  /** Counters of this partition; they only grow. */
+  get statistics(): PartitionStatistics {
+    const { messagesPosted, eventsSignaled, unknownConnections } = this.#ports
+    let spuriousInterrupts = 0
+    for (const { interrupts } of this.#processors) spuriousInterrupts += interrupts.spurious
+    return { messagesPosted, eventsSignaled, unknownConnections, spuriousInterrupts }
   }
 
   /** Pages of the guest that the hypervisor has laid its own over: 0 when a guest has cleaned up behind itself. */

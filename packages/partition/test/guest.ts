@@ -69,7 +69,7 @@ export class TestGuest {
   readonly interrupts: string[] = []
 
   constructor(options: Omit<PartitionOptions, 'memory' | 'clock'> & { memory?: GuestMemory } = {}) {
-    this.memory = options.memory ?? GuestMemory.allocate(16 * 2 ** 20, { kind: 'shared' })
+    this.memory = options.memory ?? GuestMemory.allocate(4 * 2 ** 20, { kind: 'shared' })
     this.partition = new Partition({ ...options, memory: this.memory, clock: this.clock })
   }
 

@@ -15,8 +15,11 @@ import type { Hypercall } from './call.ts'
 const FIRST_HYPERVISOR_MESSAGE = 0x8000_0000
 const RESERVED_OFFSET = signalEventInput.reserved.offset
 
-/** HvPostMessage and HvSignalEvent: what the guest sends to the root, or INVALID_CONNECTION_ID while there is none. */
-export function portCalls(privilegesHigh: number, root: () => SynicRoot | undefined): readonly Hypercall[] {
+/** Where the guest's posts and signals go. */
+export type PortTarget = Pick<SynicRoot, 'messagePosted' | 'eventSignaled'>
+
+/** HvPostMessage and HvSignalEvent: what the guest sends to the root. */
+export function portCalls(privilegesHigh: number, target: PortTarget): readonly Hypercall[] {
   const postMessage: Hypercall = {
     code: HypercallCode.POST_MESSAGE,
     name: 'HvPostMessage',
@@ -32,7 +35,7 @@ export function portCalls(privilegesHigh: number, root: () => SynicRoot | undefi
       if (connectionId > HV_CONNECTION_ID_MASK) return HvStatus.INVALID_CONNECTION_ID
       const start = postMessageInput.payload.offset
       const payload = inputBytes.subarray(start, start + size)
-      return root()?.messagePosted(connectionId, type, payload, vp.index) ?? HvStatus.INVALID_CONNECTION_ID
+      return target.messagePosted(connectionId, type, payload, vp.index)
     },
   }
   const signalEvent: Hypercall = {
@@ -46,7 +49,7 @@ export function portCalls(privilegesHigh: number, root: () => SynicRoot | undefi
       if (input.getUint16(RESERVED_OFFSET, true) !== 0) return HvStatus.INVALID_HYPERCALL_INPUT
       if (connectionId > HV_CONNECTION_ID_MASK) return HvStatus.INVALID_CONNECTION_ID
       const flag = signalEventInput.flag_number.get(input, 0)
-      return root()?.eventSignaled(connectionId, flag, vp.index) ?? HvStatus.INVALID_CONNECTION_ID
+      return target.eventSignaled(connectionId, flag, vp.index)
     },
   }
   return [postMessage, signalEvent]
