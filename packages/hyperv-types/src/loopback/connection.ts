@@ -26,7 +26,8 @@ export class LoopbackGpadls {
   establish(run: PageRun): number {
     const handle = this.#next++
     const pfns = Float64Array.from({ length: run.pageCount }, (_, page) => run.pfn + page)
-    this.#gpadls.set(handle, { handle, byteLength: run.byteLength, byteOffset: 0, pfns, contiguous: run.bytes })
+    const { byteLength, bytes: contiguous } = run
+    this.#gpadls.set(handle, { handle, byteLength, byteOffset: 0, rangeCount: 1, pfns, contiguous })
     return handle
   }
 
