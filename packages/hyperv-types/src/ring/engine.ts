@@ -22,6 +22,14 @@ export interface RingEngine {
    * @throws RingError `bad-ring-size`, `bad-alignment`, `bad-longest-packet`
    */
   consumer(ring: Uint8Array, longestPacket: number): RingConsumer
+
+  /**
+   * A zeroed buffer from which packets are written fastest: build payloads and headers in it. Any other buffer does too.
+   * Give it back to `free`.
+   */
+  allocate(bytes: number): Uint8Array
+
+  free(buffer: Uint8Array): void
 }
 
 /** Plain script; works over any ArrayBuffer or SharedArrayBuffer, a mapped file included. */
@@ -35,4 +43,6 @@ export const scriptEngine: RingEngine = {
     checkRing(ring)
     return new ScriptConsumer(new RingAccess(ring), new Uint8Array(scratchBytes(ring, longestPacket)))
   },
+  allocate: (bytes) => new Uint8Array(bytes),
+  free() {},
 }

@@ -15,3 +15,4 @@ export {
   ringDataBytes,
   splitRingPair,
 } from './size.ts'
+export { ringEngineFor } from './wasm/wasm-engine.ts'

@@ -82,31 +82,55 @@ export interface RingProducer {
 
   /** Takes back the wish to be signalled: the caller gave up what was refused. */
   cancelPending(): void
+
+  /** Ends the work on this ring and lets go of private memory; every later call finds `RING_CORRUPT`. */
+  close(): void
 }
 
-/** Refuses what only a mistaken caller can ask for. Shared by all producers. */
-export function checkPacket(
+/**
+ * The bytes of a packet without its trailer, after refusing what only a mistaken caller can ask for. Shared by all producers.
+ * @throws RingError `bad-packet`, `packet-too-long`
+ */
+export function checkedLength(
   longest: number,
   header: Uint8Array,
   headerLength: number,
   payload: Uint8Array,
   payloadOffset: number,
   payloadLength: number,
-): void {
+): number {
+  // A sign bit in any of the three shows in all of them together; NaN fails the comparisons.
+  if (
+    (headerLength | payloadOffset | payloadLength) >= 0 &&
+    payloadOffset + payloadLength <= payload.length &&
+    (headerLength === 0 || (headerLength % 8 === 0 && headerLength <= header.length))
+  ) {
+    const length = packetBytes(headerLength, payloadLength)
+    if (length <= longest) return length
+  }
+  throw mistake(longest, header, headerLength, payload, payloadOffset, payloadLength)
+}
+
+function mistake(
+  longest: number,
+  header: Uint8Array,
+  headerLength: number,
+  payload: Uint8Array,
+  payloadOffset: number,
+  payloadLength: number,
+): RingError {
   if (headerLength % 8 !== 0 || !(headerLength >= 0 && headerLength <= header.length)) {
-    throw new RingError(
+    return new RingError(
       'bad-packet',
       `extra header of ${headerLength} bytes from a buffer of ${header.length}: it must be a multiple of 8 inside it`,
     )
   }
   if (!(payloadOffset >= 0 && payloadLength >= 0 && payloadOffset + payloadLength <= payload.length)) {
-    throw new RingError(
+    return new RingError(
       'bad-packet',
       `payload [${payloadOffset}, ${payloadOffset + payloadLength}) lies outside its buffer of ${payload.length} bytes`,
     )
   }
   const length = packetBytes(headerLength, payloadLength)
-  if (length > longest) {
-    throw new RingError('packet-too-long', `a packet of ${length} bytes: this ring takes at most ${longest}`)
-  }
+  return new RingError('packet-too-long', `a packet of ${length} bytes: this ring takes at most ${longest}`)
 }

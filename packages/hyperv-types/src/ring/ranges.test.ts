@@ -11,9 +11,7 @@ function packetWith(type: number, header: Uint8Array): Packet {
   view.setUint16(2, (16 + header.length) / 8, true)
   view.setUint16(4, bytes.length / 8, true)
   bytes.set(header, 16)
-  const packet = new Packet(bytes)
-  packet.present()
-  return packet
+  return new Packet(bytes)
 }
 
 function words(...values: number[]): Uint8Array {

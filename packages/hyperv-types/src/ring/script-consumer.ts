@@ -1,6 +1,7 @@
 import type { RingAccess } from './access.ts'
 import type { RingConsumer, RingHandler } from './consumer.ts'
 import { DrainResult, ReadResult } from './consumer.ts'
+import { badIndex, badLengths, isIndex, tooFewBytes } from './corruption.ts'
 import { drainRing } from './drain.ts'
 import { DESCRIPTOR_BYTES, TRAILER_BYTES } from './layout.ts'
 import { Packet } from './packet.ts'
@@ -34,7 +35,7 @@ export class ScriptConsumer implements RingConsumer {
     this.longestPacket = scratch.byteLength
     this.packet = new Packet(scratch)
     this.#read = this.#published = this.#write = access.loadReadIndex()
-    if (!this.#isIndex(this.#read)) this.#die(`read index ${this.#read}: it must be a multiple of 8 below that`)
+    if (!isIndex(this.#read, this.dataBytes)) this.#die(badIndex('read', this.#read, this.dataBytes))
   }
 
   next(): ReadResult {
@@ -44,29 +45,27 @@ export class ScriptConsumer implements RingConsumer {
       if (this.#read === this.#write) return ReadResult.EMPTY
     }
     const readable = this.#distance(this.#read, this.#write)
-    if (readable < DESCRIPTOR_BYTES + TRAILER_BYTES)
-      return this.#die(`${readable} readable bytes at ${this.#read}: too few for a packet`)
+    if (readable < DESCRIPTOR_BYTES + TRAILER_BYTES) return this.#die(tooFewBytes(readable, this.#read, this.dataBytes))
     const scratch = this.#scratch
     const { packet } = this
     this.#access.copyOut(this.#read, scratch, 0, DESCRIPTOR_BYTES)
-    const headerLength = packet.view.getUint16(2, true) * 8
-    const length = packet.view.getUint16(4, true) * 8
+    const { dataOffset: headerLength, length } = packet
     if (headerLength < DESCRIPTOR_BYTES || headerLength > length || length + TRAILER_BYTES > readable) {
-      return this.#die(
-        `packet at ${this.#read} with ${headerLength} bytes of header in ${length}, where ${readable} are readable`,
-      )
+      return this.#die(badLengths(packet, readable, this.#read, this.dataBytes))
     }
     const start = this.#read
     this.#read = this.#after(start, length + TRAILER_BYTES)
     if (length > scratch.length) {
-      packet.presentLength(length)
+      // Of a packet too long only its length may be told.
+      packet.bytes.fill(0, 0, DESCRIPTOR_BYTES)
+      packet.view.setUint16(2, length / 8, true)
+      packet.view.setUint16(4, length / 8, true)
       this.oversized++
       return ReadResult.OVERSIZED
     }
     if (length > DESCRIPTOR_BYTES) {
       this.#access.copyOut(this.#after(start, DESCRIPTOR_BYTES), scratch, DESCRIPTOR_BYTES, length - DESCRIPTOR_BYTES)
     }
-    packet.present()
     this.packets++
     return ReadResult.PACKET
   }
@@ -130,22 +129,18 @@ export class ScriptConsumer implements RingConsumer {
     return sum < this.dataBytes ? sum : sum - this.dataBytes
   }
 
-  #isIndex(index: number): boolean {
-    return index < this.dataBytes && index % 8 === 0
-  }
-
   #refreshWrite(): boolean {
     const write = this.#access.loadWriteIndex()
-    if (!this.#isIndex(write)) {
-      this.#die(`write index ${write}: it must be a multiple of 8 below that`)
+    if (!isIndex(write, this.dataBytes)) {
+      this.#die(badIndex('write', write, this.dataBytes))
       return false
     }
     this.#write = write
     return true
   }
 
-  #die(what: string): typeof ReadResult.CORRUPT {
-    this.corruption = `ring of ${this.dataBytes} bytes: ${what}`
+  #die(what: string): ReadResult {
+    this.corruption = what
     return ReadResult.CORRUPT
   }
 }

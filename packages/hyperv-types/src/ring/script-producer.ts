@@ -1,9 +1,10 @@
 import type { RingAccess } from './access.ts'
+import { badIndex, isIndex } from './corruption.ts'
 import { DESCRIPTOR_BYTES, TRAILER_BYTES } from './layout.ts'
 import type { RingProducer } from './producer.ts'
-import { checkPacket, WriteResult } from './producer.ts'
+import { checkedLength, WriteResult } from './producer.ts'
 import { consumerNeedsSignal } from './signal.ts'
-import { longestPacket, packetBytes } from './size.ts'
+import { longestPacket } from './size.ts'
 
 /** The producer in plain script, over any memory. */
 export class ScriptProducer implements RingProducer {
@@ -34,8 +35,8 @@ export class ScriptProducer implements RingProducer {
     this.flowControl = access.loadPendingSendSizeFeature()
     this.#write = this.#published = access.loadWriteIndex()
     this.#read = access.loadReadIndex()
-    if (!this.#isIndex(this.#write)) this.#die('write', this.#write)
-    else if (!this.#isIndex(this.#read)) this.#die('read', this.#read)
+    if (!isIndex(this.#write, this.dataBytes)) this.#die('write', this.#write)
+    else if (!isIndex(this.#read, this.dataBytes)) this.#die('read', this.#read)
   }
 
   write(
@@ -74,9 +75,8 @@ export class ScriptProducer implements RingProducer {
     payloadOffset: number,
     payloadLength: number,
   ): WriteResult {
-    checkPacket(this.longestPacket, header, headerLength, payload, payloadOffset, payloadLength)
+    const length = checkedLength(this.longestPacket, header, headerLength, payload, payloadOffset, payloadLength)
     if (this.corruption !== undefined) return WriteResult.RING_CORRUPT
-    const length = packetBytes(headerLength, payloadLength)
     const need = length + TRAILER_BYTES
     if (this.#free() <= need) {
       const result = this.#awaitRoom(need)
@@ -111,6 +111,10 @@ export class ScriptProducer implements RingProducer {
     if (this.#pending === 0) return
     this.#pending = 0
     this.#access.storePendingSendSize(0)
+  }
+
+  close(): void {
+    this.corruption ??= 'closed'
   }
 
   #makePublic(): void {
@@ -163,19 +167,15 @@ export class ScriptProducer implements RingProducer {
     return sum < this.dataBytes ? sum : sum - this.dataBytes
   }
 
-  #isIndex(index: number): boolean {
-    return index < this.dataBytes && index % 8 === 0
-  }
-
   #refreshRead(): boolean {
     const read = this.#access.loadReadIndex()
-    if (!this.#isIndex(read)) return this.#die('read', read)
+    if (!isIndex(read, this.dataBytes)) return this.#die('read', read)
     this.#read = read
     return true
   }
 
   #die(which: string, index: number): false {
-    this.corruption = `${which} index ${index} of a ring of ${this.dataBytes} bytes: it must be a multiple of 8 below that`
+    this.corruption = badIndex(which, index, this.dataBytes)
     return false
   }
 }

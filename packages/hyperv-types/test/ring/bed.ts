@@ -1,5 +1,6 @@
+import { GuestMemory } from '@bis/hyperv-types'
 import type { Packet, RingConsumer, RingEngine, RingProducer, WriteResult } from '@bis/hyperv-types/ring'
-import { initRing, NO_BYTES, PacketType, ReadResult, scriptEngine } from '@bis/hyperv-types/ring'
+import { initRing, NO_BYTES, PacketType, ReadResult, ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
 
 /** Where a ring's bytes come from, and what works on them. */
 export interface RingBed {
@@ -72,3 +73,64 @@ export const scriptBeds: readonly RingBed[] = [
   { name: 'script on ArrayBuffer', buffer: new ArrayBuffer(ROOM) },
   { name: 'script on SharedArrayBuffer', buffer: new SharedArrayBuffer(ROOM) },
 ].map(({ name, buffer }) => ({ name, engine: scriptEngine, ring: (bytes) => window(buffer, 8192, bytes) }))
+
+/** A shared WebAssembly.Memory, with script or WebAssembly at each end. */
+export function wasmBeds(): readonly RingBed[] {
+  const region = GuestMemory.allocate(ROOM).regions[0]
+  if (region === undefined) throw new Error('no memory')
+  const open: { close(): void }[] = []
+  const wasm = remembering(ringEngineFor(region), open)
+  const ring = (bytes: number) => {
+    for (const end of open.splice(0)) end.close()
+    return window(region.bytes.buffer, 8192, bytes)
+  }
+  const inPlace = { ...wasm, producer: (ring: Uint8Array) => buildingInPlace(wasm, wasm.producer(ring)) }
+  return [
+    { name: 'WebAssembly', ring, engine: inPlace },
+    { name: 'WebAssembly, packets from elsewhere', ring, engine: wasm },
+    { name: 'script to WebAssembly', ring, engine: { ...wasm, producer: scriptEngine.producer } },
+    { name: 'WebAssembly to script', ring, engine: { ...inPlace, consumer: scriptEngine.consumer } },
+    { name: 'script on WebAssembly.Memory', ring, engine: scriptEngine },
+  ]
+}
+
+/** Private memory is scarce: keeps what an engine makes, so that a new ring can close the ends of the one before. */
+function remembering(engine: RingEngine, open: { close(): void }[]): RingEngine {
+  const kept = <End extends RingProducer | RingConsumer>(end: End): End => {
+    if (!end.constructor.name.startsWith('Wasm')) throw new Error('no private memory left')
+    open.push(end)
+    return end
+  }
+  return {
+    ...engine,
+    producer: (ring) => kept(engine.producer(ring)),
+    consumer: (ring, longest) => kept(engine.consumer(ring, longest)),
+  }
+}
+
+/** A producer whose packets are first laid into the engine's own memory. */
+function buildingInPlace(engine: RingEngine, producer: RingProducer): RingProducer {
+  const placed = (bytes: Uint8Array) => {
+    const copy = engine.allocate(bytes.length)
+    copy.set(bytes)
+    return copy
+  }
+  const inPlace = (write: RingProducer['write']): RingProducer['write'] => {
+    return (type, flags, low, high, header, headerLength, payload, offset, length) => {
+      const there = [placed(header), placed(payload)] as const
+      try {
+        return write.call(producer, type, flags, low, high, there[0], headerLength, there[1], offset, length)
+      } finally {
+        there.forEach(engine.free)
+      }
+    }
+  }
+  return new Proxy(producer, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (name === 'write') return inPlace(target.write)
+      if (name === 'put') return inPlace(target.put)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}

@@ -103,8 +103,8 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
         flags: 1,
         transactionIdLow: 0xffffffff,
         transactionIdHigh: 0x80000001,
-        headerLength: 32,
         length: 64,
+        dataOffset: 32,
         dataLength: 32,
       })
       expect(payloadOf(packet)).toEqual(Array.from(payload.subarray(8)))
@@ -477,7 +477,7 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
     },
   },
   {
-    name: 'reads nothing more once closed',
+    name: '[RB-15] touches the ring no more once closed',
     run(bed) {
       const { producer, consumer } = ends(bed)
       send(producer, pattern(8))
@@ -485,6 +485,10 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
       expect(consumer.next()).toBe(CORRUPT)
       expect(consumer.corruption).toBe('closed')
       expect(consumer.drain(new Collector(), 10)).toBe(DrainResult.CORRUPT)
+      producer.close()
+      expect(producer.corruption).toBe('closed')
+      expect(send(producer, pattern(8))).toBe(RING_CORRUPT)
+      expect(producer.publish()).toBe(RING_CORRUPT)
     },
   },
   {

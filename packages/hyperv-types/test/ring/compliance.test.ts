@@ -1,8 +1,8 @@
 import { describe, it } from 'vitest'
-import { scriptBeds } from './bed.ts'
+import { scriptBeds, wasmBeds } from './bed.ts'
 import { ringCases } from './cases.ts'
 
-for (const bed of scriptBeds) {
+for (const bed of [...scriptBeds, ...wasmBeds()]) {
   describe(bed.name, () => {
     for (const { name, run } of ringCases) it(name, () => run(bed))
   })
