@@ -34,20 +34,6 @@ export class DataBuffer {
     this.length += length
   }
 
-  /** Drops what lies beyond `length` bytes. */
-  truncate(length: number): void {
-    if (length >= this.length) return
-    let left = length
-    let kept = 0
-    while (left > 0) {
-      const run = Math.min(left, this.#lengths[kept] ?? 0)
-      this.#lengths[kept++] = run
-      left -= run
-    }
-    this.count = kept
-    this.length = length
-  }
-
   runLength(index: number): number {
     return this.#lengths[index] ?? 0
   }

@@ -87,11 +87,6 @@ export class ScsiRequest {
     this.#end(SrbStatus.INVALID_LUN, ScsiStatus.GOOD, 0)
   }
 
-  /** A description of the data that cannot be used: nothing of the command was done. */
-  malformed(): undefined {
-    this.#end(SrbStatus.INVALID_REQUEST, ScsiStatus.GOOD, 0)
-  }
-
   /** Ends GOOD with the first `length` bytes of `answer`, or as many as fit. */
   reply(answer: Uint8Array, length: number): undefined {
     if (this.direction === DataDirection.toDevice && this.data.length > 0) {
