@@ -10,7 +10,7 @@ export {
   type IcVersions,
 } from './host-release.ts'
 export * from './scsi/index.ts'
+export * from './storvsp/index.ts'
 export type { ServerQuotas, VersionPolicy } from './vmbus/server-limits.ts'
 export type { VmbusServerOptions } from './vmbus/server-options.ts'
 export { type ChannelInfo, type ServerCounters, VmbusServer } from './vmbus/vmbus-server.ts'
-export * from './storvsp/index.ts'
