@@ -1,5 +1,5 @@
 import { DiskImageError } from './errors.ts'
-import { open } from './open.ts'
+import { checkRawSize, open } from './open.ts'
 import { platform } from './shared/environment.ts'
 import { createVhd } from './vhd/create.ts'
 import { createVhdx } from './vhdx/create.ts'
@@ -61,9 +61,7 @@ async function write(backend: Backend, format: ImageFormat, options: CreateOptio
 async function createRaw(backend: Backend, options: CreateOptions): Promise<void> {
   const sector = options.logicalSectorSize ?? 512
   if (options.type === 'dynamic') throw new DiskImageError('invalid-option', 'a raw image has no map and cannot be dynamic')
-  if (!Number.isSafeInteger(options.sizeBytes) || options.sizeBytes <= 0 || options.sizeBytes % sector !== 0) {
-    throw new DiskImageError('invalid-option', `disk size ${options.sizeBytes} is not a whole number of ${sector}-byte sectors`)
-  }
+  checkRawSize(options.sizeBytes, sector)
   await backend.truncate(options.sizeBytes)
   await backend.flush()
 }

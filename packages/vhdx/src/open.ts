@@ -77,7 +77,19 @@ async function openRaw(backend: Backend, readOnly: boolean, sectorSize: SectorSi
     physicalSectorSize: sectorSize,
     diskId: new Uint8Array(16),
     readOnly,
+    checkSize: (bytes) => checkRawSize(bytes, sectorSize),
+    resizeFile: async (bytes) => {
+      await backend.truncate(bytes)
+      await backend.flush()
+    },
   })
+}
+
+/** Throws for a disk size no raw image with such sectors can have. */
+export function checkRawSize(sizeBytes: number, sectorSize: number): void {
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes % sectorSize !== 0) {
+    throw new DiskImageError('invalid-option', `disk size ${sizeBytes} is not a whole number of ${sectorSize}-byte sectors`)
+  }
 }
 
 /** A VHDX whose first sector was overwritten must not be taken for a raw disk and written to. */

@@ -37,6 +37,13 @@ export interface VirtualDisk extends AsyncDisposable {
   trim(offset: number, length: number): Promise<void>
   /** Makes a range read as zero, giving space back where whole blocks allow it. */
   writeZeroes(offset: number, length: number): Promise<void>
+  /**
+   * Changes the size of the disk, while it is in use: stable when it resolves. What is added reads as zero;
+   * what is cut off is lost. I/O waits meanwhile.
+   *
+   * @throws DiskImageError `invalid-option` for a size the format does not allow, `unsupported` for a differencing VHD
+   */
+  resize(sizeBytes: number): Promise<void>
   /** Flushes, leaves the image clean and closes the medium. A second call does nothing. */
   close(): Promise<void>
 }

@@ -46,7 +46,7 @@ describe.each(shapes)('$format $type, $sizeBytes bytes in blocks of $blockSize, 
     const fixed = disk.type === 'fixed'
     for (let step = 0; step < 120; step++) {
       const [offset, length] = interestingRange(random, disk, disk.blockSize > 32 * MIB ? 64 * 1024 : 3 * MIB)
-      switch (random.below(10)) {
+      switch (random.below(11)) {
         case 0: case 1: case 2: case 3: {
           const bytes = random.bytes(length)
           model.write(offset, bytes)
@@ -88,6 +88,17 @@ describe.each(shapes)('$format $type, $sizeBytes bytes in blocks of $blockSize, 
             disk = await open(reopenable(medium), { environment, format: disk.format, rawSectorSize: disk.logicalSectorSize })
           }
           break
+        case 10: {
+          if (random.chance(0.5)) break
+          const most = { raw: 64 * MIB, vhd: 2040 * GIB, vhdx: 64 * 1024 * GIB }[disk.format]
+          const far = random.chance(0.2) && !fixed ? most : Math.min(most, 2 * shape.sizeBytes)
+          const size = Math.max(disk.logicalSectorSize, random.below(far / disk.logicalSectorSize) * disk.logicalSectorSize)
+          if (Math.abs(size - disk.sizeBytes) / disk.blockSize > 2e4) break
+          await disk.resize(size)
+          expect(disk.sizeBytes).toBe(size)
+          model.truncate(size)
+          break
+        }
       }
     }
     await disk.close()

@@ -151,6 +151,24 @@ export class BlockDisk implements VirtualDisk {
     }
   }
 
+  async resize(sizeBytes: number): Promise<void> {
+    await this.#gate.exclusively(async () => {
+      this.#mustTakeChanges()
+      this.#store.checkSize(sizeBytes)
+      if (sizeBytes === this.#sizeBytes) return
+      await this.#begin()
+      await this.#commits.run()
+      const apply = await this.#store.resize(sizeBytes, this.#parent?.sizeBytes ?? 0)
+      try {
+        await apply()
+      } catch (error) {
+        this.#failure ??= new DiskImageError('io', 'the resize failed half-way; the image takes no more changes: close it and open it again', { cause: error })
+        throw error
+      }
+      this.#sizeBytes = sizeBytes
+    })
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#gate.exclusively(() => this.#close())
     return this.#closing

@@ -70,6 +70,14 @@ export interface BlockStore {
   readonly commitDue: boolean
   /** Makes all data and map changes so far stable, in the format's order, flushing the medium through `flush`. */
   commit(flush: () => Promise<void>): Promise<void>
+  /** Throws for a disk size the format or this image cannot have. */
+  checkSize(sizeBytes: number): void
+  /**
+   * Prepares a change of the disk's size, with no I/O under way and everything committed. `parentSize` is 0 without a parent.
+   * What is added reads as zero. Failing here changes nothing; the function given makes the change, and if that
+   * fails, what is in memory may not be what is in the file.
+   */
+  resize(sizeBytes: number, parentSize: number): Promise<() => Promise<void>>
   /** After the last commit: leaves the file as one that is not open. */
   finish(flush: () => Promise<void>): Promise<void>
 }

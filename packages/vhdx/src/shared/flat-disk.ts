@@ -1,11 +1,10 @@
 import { readZeroPadded } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
-import { MIB } from './bytes.ts'
+import { IoGate } from './io-gate.ts'
 import { checkRange, mustBeWritable } from './range.ts'
+import { ZEROS } from './zeros.ts'
 import type { Backend } from '../backend.ts'
 import type { ImageFormat, SectorSize, VirtualDisk } from '../virtual-disk.ts'
-
-const ZEROS = new Uint8Array(MIB)
 
 export interface FlatDiskOptions {
   format: ImageFormat
@@ -14,6 +13,10 @@ export interface FlatDiskOptions {
   physicalSectorSize: SectorSize
   diskId: Uint8Array
   readOnly: boolean
+  /** Throws for a size the format cannot have. */
+  checkSize(sizeBytes: number): void
+  /** Makes the file one of a disk of another size; stable when it resolves. */
+  resizeFile(sizeBytes: number, before: number): Promise<void>
 }
 
 /** An image whose disk lies in the file byte for byte from offset 0: raw, and fixed VHD. */
@@ -26,10 +29,10 @@ export class FlatDisk implements VirtualDisk {
   readonly diskId: Uint8Array
   readonly readOnly: boolean
   readonly #backend: Backend
-  readonly #sizeBytes: number
+  readonly #options: FlatDiskOptions
+  readonly #gate = new IoGate()
+  #sizeBytes: number
   #wrote = false
-  #underWay = 0
-  #idle: (() => void) | undefined
   #closing: Promise<void> | undefined
 
   constructor(backend: Backend, options: FlatDiskOptions) {
@@ -40,6 +43,7 @@ export class FlatDisk implements VirtualDisk {
     this.diskId = options.diskId
     this.readOnly = options.readOnly
     this.#backend = backend
+    this.#options = options
     this.#sizeBytes = options.sizeBytes
   }
 
@@ -48,22 +52,34 @@ export class FlatDisk implements VirtualDisk {
   }
 
   async read(offset: number, buffer: Uint8Array): Promise<void> {
-    this.#mustBeOpen()
-    checkRange(this, offset, buffer.length)
-    await this.#during(readZeroPadded(this.#backend, offset, buffer))
+    const turn = this.#gate.enter()
+    if (turn !== undefined) await turn
+    try {
+      this.#mustBeOpen()
+      checkRange(this, offset, buffer.length)
+      await readZeroPadded(this.#backend, offset, buffer)
+    } finally {
+      this.#gate.leave()
+    }
   }
 
   async write(offset: number, buffer: Uint8Array): Promise<void> {
-    this.#mustBeOpen()
-    mustBeWritable(this)
-    checkRange(this, offset, buffer.length)
-    this.#wrote = true
-    await this.#during(this.#backend.write(offset, buffer))
+    const turn = this.#gate.enter()
+    if (turn !== undefined) await turn
+    try {
+      this.#mustBeOpen()
+      mustBeWritable(this)
+      checkRange(this, offset, buffer.length)
+      this.#wrote = true
+      await this.#backend.write(offset, buffer)
+    } finally {
+      this.#gate.leave()
+    }
   }
 
   async flush(): Promise<void> {
     this.#mustBeOpen()
-    if (this.#wrote) await this.#during(this.#backend.flush())
+    if (this.#wrote) await this.#backend.flush()
   }
 
   async trim(offset: number, length: number): Promise<void> {
@@ -73,14 +89,28 @@ export class FlatDisk implements VirtualDisk {
   }
 
   async writeZeroes(offset: number, length: number): Promise<void> {
+    this.#mustBeOpen()
+    mustBeWritable(this)
     checkRange(this, offset, length)
     for (let done = 0; done < length; done += ZEROS.length) {
       await this.write(offset + done, ZEROS.subarray(0, Math.min(ZEROS.length, length - done)))
     }
   }
 
+  async resize(sizeBytes: number): Promise<void> {
+    await this.#gate.exclusively(async () => {
+      this.#mustBeOpen()
+      mustBeWritable(this)
+      this.#options.checkSize(sizeBytes)
+      if (sizeBytes === this.#sizeBytes) return
+      this.#wrote = true
+      await this.#options.resizeFile(sizeBytes, this.#sizeBytes)
+      this.#sizeBytes = sizeBytes
+    })
+  }
+
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= this.#gate.exclusively(() => this.#close())
     return this.#closing
   }
 
@@ -90,19 +120,9 @@ export class FlatDisk implements VirtualDisk {
 
   async #close(): Promise<void> {
     try {
-      if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
       if (this.#wrote) await this.#backend.flush()
     } finally {
       await this.#backend.close()
-    }
-  }
-
-  async #during(work: Promise<void>): Promise<void> {
-    this.#underWay++
-    try {
-      await work
-    } finally {
-      if (--this.#underWay === 0) this.#idle?.()
     }
   }
 

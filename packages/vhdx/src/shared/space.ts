@@ -55,10 +55,19 @@ export class Space {
     return this.#fileSize
   }
 
+  /** End of the last thing in the file that is not its tail. */
+  get end(): number {
+    return this.#end
+  }
+
   /** Space for one block. Call `cover` before writing to it. */
   allocateBlock(): Allocation {
     const slot = this.#slots.pop()
-    if (slot !== undefined) return { offset: slot, fresh: false }
+    return slot === undefined ? this.allocateNew() : { offset: slot, fresh: false }
+  }
+
+  /** Space for one block that reads as zero. */
+  allocateNew(): Allocation {
     const { blockSize, alignment, headroom } = this.#options
     const offset = roundUp(this.#end + headroom, alignment)
     this.#end = offset + blockSize

@@ -83,11 +83,16 @@ async function writeMap(backend: Backend, sizeBytes: number, blockSize: number):
 }
 
 function check({ sizeBytes, diskId }: VhdLayout, blockSize: number): void {
-  if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes > MAX_VHD_DISK || sizeBytes % VHD_SECTOR !== 0) {
-    throw new DiskImageError('invalid-option', `disk size ${sizeBytes}: VHD wants a whole number of 512-byte sectors, up to ${MAX_VHD_DISK} (2040 GiB)`)
-  }
+  checkVhdSize(sizeBytes)
   if (!isPowerOfTwo(blockSize) || blockSize < 512 * KIB || blockSize > 256 * MIB) {
     throw new DiskImageError('invalid-option', `block size ${blockSize}: VHD wants a power of two from 512 KiB to 256 MiB`)
   }
   if (diskId !== undefined && diskId.length !== 16) throw new DiskImageError('invalid-option', `disk id of ${diskId.length} bytes: it has 16`)
+}
+
+/** Throws for a disk size no VHD can have. */
+export function checkVhdSize(sizeBytes: number): void {
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes > MAX_VHD_DISK || sizeBytes % VHD_SECTOR !== 0) {
+    throw new DiskImageError('invalid-option', `disk size ${sizeBytes}: VHD wants a whole number of 512-byte sectors, up to ${MAX_VHD_DISK} (2040 GiB)`)
+  }
 }

@@ -1,5 +1,6 @@
 import { at, DiskImageError } from '../errors.ts'
 import { asciiAt, isPowerOfTwo, KIB, MIB, roundUp } from '../shared/bytes.ts'
+import { sameBytes } from '../shared/guid.ts'
 import { COOKIE, decodeFooter, FOOTER_BYTES, OLD_FOOTER_BYTES, VHD_TYPE } from './footer.ts'
 import { decodeDynamicHeader, DYNAMIC_HEADER_BYTES } from './dynamic-header.ts'
 import type { Backend } from '../backend.ts'
@@ -18,7 +19,7 @@ export interface FoundFooter {
   source: 'end' | 'start'
   /** Bytes the footer at the end takes: 512, or 511 in old images; 0 if there is none. */
   endBytes: number
-  /** Whether the copy at offset 0 is good (never in fixed images). */
+  /** Whether the copy at offset 0 is good and says the same (never in fixed images). */
   startIsGood: boolean
 }
 
@@ -37,7 +38,7 @@ export async function findFooter(backend: Backend): Promise<FoundFooter | undefi
     if (size < endBytes) continue
     await backend.read(size - endBytes, end)
     const footer = decodeFooter(end)
-    if (footer !== undefined) return { footer, source: 'end', endBytes, startIsGood: atStart !== undefined }
+    if (footer !== undefined) return { footer, source: 'end', endBytes, startIsGood: atStart !== undefined && sameBytes(end, start.subarray(0, endBytes)) }
     if (asciiAt(end, 0, 8) === COOKIE && atStart === undefined) {
       throw new DiskImageError('bad-checksum', `the VHD footer at ${at(size - endBytes)} has a wrong checksum, and there is no good copy at the start; restore the image from a copy`)
     }

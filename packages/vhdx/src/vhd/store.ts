@@ -4,11 +4,13 @@ import { MetadataPages, runsOf } from '../shared/metadata-pages.ts'
 import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
 import { settleAll } from '../shared/settle.ts'
 import { Space } from '../shared/space.ts'
-import { ZEROS } from '../shared/zeros.ts'
+import { writeZeros, ZEROS } from '../shared/zeros.ts'
 import { encodeFooter, FOOTER_BYTES, VHD_TYPE } from './footer.ts'
+import { checkVhdSize } from './create.ts'
+import { chsGeometry } from './geometry.ts'
 import { bitmapBytes, tableBytes, VHD_SECTOR } from './image.ts'
-import { DATA_ALIGNMENT, scanVhdSpace, UNUSED } from './space-scan.ts'
-import { DYNAMIC_HEADER_BYTES } from './dynamic-header.ts'
+import { DATA_ALIGNMENT, scanVhdSpace, UNUSED, usedSectors } from './space-scan.ts'
+import { DYNAMIC_HEADER_BYTES, encodeDynamicHeader } from './dynamic-header.ts'
 import type { Backend } from '../backend.ts'
 import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
 import type { Page, SealedGranule } from '../shared/metadata-pages.ts'
@@ -32,13 +34,13 @@ export class VhdStore implements BlockStore {
   readonly tracksSectors: boolean
   readonly keepsBlocks = false
   readonly #backend: Backend
-  readonly #found: FoundFooter
-  readonly #header: DynamicHeader
+  #found: FoundFooter
+  #header: DynamicHeader
   readonly #pages: MetadataPages
   readonly #headroom: number
   readonly #isChild: boolean
   /** One bit for each block whose bitmap is known to be all ones. */
-  readonly #full: Uint8Array
+  #full: Uint8Array
   #space: Space | undefined
 
   constructor(backend: Backend, found: FoundFooter, header: DynamicHeader) {
@@ -171,6 +173,35 @@ export class VhdStore implements BlockStore {
     space.release(freed)
   }
 
+  checkSize(sizeBytes: number): void {
+    if (this.#isChild) throw new DiskImageError('unsupported', 'a differencing VHD has its parent\'s size; merge it or convert it to resize it')
+    checkVhdSize(sizeBytes)
+  }
+
+  async resize(sizeBytes: number): Promise<() => Promise<void>> {
+    const before = this.blockCount
+    const blocks = Math.ceil(sizeBytes / this.blockSize)
+    const { currentSize } = this.#found.footer
+    if (sizeBytes > currentSize) {
+      await this.#zeroTail(currentSize)
+      await this.#growTable(blocks)
+    }
+    return async () => {
+      await this.#setSize(sizeBytes)
+      if (blocks >= before) {
+        const full = new Uint8Array(Math.max(this.#full.length, Math.ceil(blocks / 8)))
+        full.set(this.#full)
+        this.#full = full
+        return
+      }
+      // A cut before this is through leaves entries that nobody looks at.
+      for (let block = blocks; block < before; block++) {
+        if ((this.peek(block) ?? (await this.get(block))) !== ABSENT) await this.clear(block)
+      }
+      await this.commit(() => this.#backend.flush())
+    }
+  }
+
   async finish(flush: () => Promise<void>): Promise<void> {
     const space = this.#open()
     if (space.gaveBack) await space.cutTail((await this.#scan()).end)
@@ -192,6 +223,56 @@ export class VhdStore implements BlockStore {
         ...this.#header.locators.map(({ offset, length }) => ({ offset, length })),
       ],
     })
+  }
+
+  /** What the last block holds past the old end may be anything; it must not come to light. */
+  async #zeroTail(diskSize: number): Promise<void> {
+    const block = Math.floor(diskSize / this.blockSize)
+    const from = diskSize - block * this.blockSize
+    if (from === 0) return
+    const place = await this.get(block)
+    if (place !== ABSENT) await writeZeros(this.#backend, place + from, this.blockSize - from)
+  }
+
+  /** Gives the table room for more entries: behind it if nothing is there, else at the end of the file. */
+  async #growTable(entries: number): Promise<void> {
+    const { batOffset, maxEntries } = this.#header
+    const inUse = this.blockCount * 4
+    let target = batOffset
+    if (entries > maxEntries && batOffset + tableBytes(entries) > (await this.#nextAfterTable())) {
+      const space = this.#open()
+      target = space.allocateAtEnd(tableBytes(entries))
+      await space.cover()
+    }
+    const table = new Uint8Array(tableBytes(entries)).fill(0xff)
+    await this.#backend.read(batOffset, table.subarray(0, inUse))
+    await this.#backend.write(target, table)
+    await this.#pages.overwrite(target, table)
+    await this.#backend.flush()
+    const header = { ...this.#header, batOffset: target, maxEntries: Math.max(entries, maxEntries) }
+    if (target !== batOffset) header.maxEntries = entries
+    // What changes lies in the header's first sector, so it changes as a whole.
+    await this.#backend.write(this.#found.footer.dataOffset ?? 0, encodeDynamicHeader(header))
+    await this.#backend.flush()
+    this.#header = header
+  }
+
+  /** Where the next thing in the file after the block table begins. */
+  async #nextAfterTable(): Promise<number> {
+    const { batOffset, locators } = this.#header
+    const blocks = await usedSectors(this.#backend, { batOffset, entries: this.blockCount })
+    const places = [this.#found.footer.dataOffset ?? 0, ...locators.map(({ offset }) => offset), (blocks[0] ?? Infinity) * VHD_SECTOR, this.#open().end]
+    return Math.min(...places.filter((place) => place > batOffset))
+  }
+
+  /** Writes both footers; the one at the end counts, and while it is not whole the one at the start does. */
+  async #setSize(sizeBytes: number): Promise<void> {
+    const footer = { ...this.#found.footer, ...chsGeometry(sizeBytes), currentSize: sizeBytes }
+    await this.#backend.write(0, encodeFooter(footer))
+    await this.#backend.flush()
+    await this.#backend.write(this.#open().fileSize - FOOTER_BYTES, encodeFooter(footer))
+    await this.#backend.flush()
+    this.#found = { ...this.#found, footer }
   }
 
   async #write(sealed: readonly SealedGranule[]): Promise<void> {

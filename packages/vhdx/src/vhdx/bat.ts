@@ -14,17 +14,16 @@ const MIB_PER_HIGH_UNIT = 4096
  */
 export class Bat {
   readonly #pages: MetadataPages
-  readonly #regionOffset: number
-  readonly entries: number
+  #regionOffset: number
 
-  constructor(pages: MetadataPages, regionOffset: number, entries: number) {
+  constructor(pages: MetadataPages, regionOffset: number) {
     this.#pages = pages
     this.#regionOffset = regionOffset
-    this.entries = entries
   }
 
-  get regionOffset(): number {
-    return this.#regionOffset
+  /** The table was copied to another place. */
+  movedTo(regionOffset: number): void {
+    this.#regionOffset = regionOffset
   }
 
   /** The entry if its page is in memory, else undefined: then `get` it. */

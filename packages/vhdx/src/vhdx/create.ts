@@ -88,10 +88,15 @@ function check(values: { diskSize: number; blockSize: number; logicalSectorSize:
   if (!isPowerOfTwo(blockSize) || blockSize < MIN_BLOCK || blockSize > MAX_BLOCK) {
     refuse(`block size ${blockSize}: VHDX wants a power of two from ${MIN_BLOCK} (1 MiB) to ${MAX_BLOCK} (256 MiB)`)
   }
-  if (!Number.isSafeInteger(diskSize) || diskSize <= 0 || diskSize > MAX_DISK || diskSize % logicalSectorSize !== 0) {
-    refuse(`disk size ${diskSize}: VHDX wants a whole number of ${logicalSectorSize}-byte sectors, up to ${MAX_DISK} (64 TiB)`)
-  }
+  checkVhdxSize(diskSize, logicalSectorSize)
   if (diskId.length !== 16) refuse(`disk id of ${diskId.length} bytes: it has 16`)
+}
+
+/** Throws for a disk size no VHDX can have. */
+export function checkVhdxSize(diskSize: number, logicalSectorSize: number): void {
+  if (!Number.isSafeInteger(diskSize) || diskSize <= 0 || diskSize > MAX_DISK || diskSize % logicalSectorSize !== 0) {
+    throw new DiskImageError('invalid-option', `disk size ${diskSize}: VHDX wants a whole number of ${logicalSectorSize}-byte sectors, up to ${MAX_DISK} (64 TiB)`)
+  }
 }
 
 /** Entries that place every block one after the other. */

@@ -59,7 +59,7 @@ export async function readVhdx(medium: Backend, options: { readOnly: boolean; en
     throw new DiskImageError('truncated', `VHDX block allocation table at ${at(region.offset)}: the file ends inside it; its end was lost`)
   }
   const pages = new MetadataPages(backend, { pageSize: PAGE, granule: SECTOR, maxPages: MAX_PAGES })
-  return { backend, headers, regions, metadata, geometry, pages, bat: new Bat(pages, region.offset, geometry.entries) }
+  return { backend, headers, regions, metadata, geometry, pages, bat: new Bat(pages, region.offset) }
 }
 
 /** What lies at fixed places of an open file, for maps of its space. */

@@ -7,9 +7,11 @@ import { Space } from '../shared/space.ts'
 import { hasSpace, offsetOf, stateOf } from './bat.ts'
 import { bitmapIndex, bitmapPart, payloadIndex } from './bat-geometry.ts'
 import { commit } from './committer.ts'
+import { checkVhdxSize } from './create.ts'
 import { fixedRanges } from './image.ts'
 import { BITMAP_BLOCK_BYTES, BLOCK, SECTOR } from './layout.ts'
 import { LogWriter } from './log-writer.ts'
+import { grow, shrink } from './resize.ts'
 import { scanSpace } from './space-scan.ts'
 import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
 import type { Environment } from '../shared/environment.ts'
@@ -133,6 +135,16 @@ export class VhdxStore implements BlockStore {
   async commit(flush: () => Promise<void>): Promise<void> {
     const { backend, pages, regions } = this.#image
     await commit({ backend, pages, bat: regions.bat, ...this.#open(), flush })
+  }
+
+  checkSize(sizeBytes: number): void {
+    checkVhdxSize(sizeBytes, this.#image.metadata.logicalSectorSize)
+  }
+
+  async resize(sizeBytes: number, parentSize: number): Promise<() => Promise<void>> {
+    const { space, commitNow } = this.#open()
+    if (sizeBytes < this.#image.metadata.diskSize) return () => shrink(this.#image, space, sizeBytes, commitNow)
+    return grow(this.#image, space, sizeBytes, { store: this, parentSize, commitNow })
   }
 
   async finish(flush: () => Promise<void>): Promise<void> {

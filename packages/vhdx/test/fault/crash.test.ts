@@ -8,8 +8,8 @@ import type { CreateOptions, VirtualDisk } from '../../src/index.ts'
 const MIB = 1024 * 1024
 
 /** More with BIS_SEEDS=n. */
-const seeds = Array.from({ length: Number(process.env['BIS_SEEDS'] ?? 4) }, (_, i) => i + 1)
-const CUTS = 40
+const seeds = Array.from({ length: Number(process.env['BIS_SEEDS'] ?? 2) }, (_, i) => i + 1)
+const CUTS = 25
 
 const shapes: CreateOptions[] = [
   { format: 'vhdx', type: 'dynamic', sizeBytes: 12 * MIB, blockSize: MIB },
@@ -25,7 +25,7 @@ async function work(disk: VirtualDisk, history: SectorHistory, random: Random, n
     const jobs: Promise<unknown>[] = []
     const taken = new Set<number>()
     for (let calls = 1 + random.below(6); calls > 0; calls--) {
-      const slot = random.below(disk.sizeBytes / unit)
+      const slot = random.below(Math.floor(disk.sizeBytes / unit))
       if (taken.has(slot)) continue
       taken.add(slot)
       const sectors = unit / disk.logicalSectorSize
@@ -48,6 +48,15 @@ async function work(disk: VirtualDisk, history: SectorHistory, random: Random, n
       const { done } = history.zero(offset, whole, now)
       await (random.chance(0.5) ? disk.trim(offset, length) : disk.writeZeroes(offset, whole))
       done()
+    }
+    if (random.chance(0.1)) {
+      const size = Math.floor(((0.5 + random.below(100) / 66) * disk.sizeBytes) / disk.logicalSectorSize) * disk.logicalSectorSize
+      const to = Math.min(size, 16 * MIB)
+      const from = Math.min(to, disk.sizeBytes)
+      // What is cut off is gone, and reads as zero if the disk grows over it again.
+      const zeroed = history.zero(from, 32 * MIB - from, now)
+      await disk.resize(to)
+      zeroed.done()
     }
     if (random.chance(0.3)) {
       const { done } = history.flush(now)
