@@ -2,5 +2,5 @@
 import { runBis } from './command.js'
 import { setUp } from './set-up.js'
 
-await setUp({ show: false })
+await setUp({ quiet: true })
 await runBis(process.argv.slice(2))

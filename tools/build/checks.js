@@ -2,5 +2,5 @@
 import { pnpm } from './run.js'
 import { setUp } from './set-up.js'
 
-await setUp({ show: false })
+await setUp({ quiet: true })
 process.exitCode = await pnpm(['exec', 'node', 'tools/checks/dist/main.js', ...process.argv.slice(2)])

@@ -4,17 +4,17 @@ import { fingerprintSources, isFresh, removeStamp, writeStamp } from './stamp.js
 /**
  * Installs what the lockfile names and builds every package, unless both were done for the sources as they are.
  * Ends the process with the failing step's exit code.
- * @param show false keeps the steps' output away from stdout: a terminal gets it on stderr, a script not at all
+ * @param quiet for commands whose output is their own: prints only what a failing step printed, and titles on a terminal
  */
-export async function setUp({ show = true } = {}) {
+export async function setUp({ quiet = false } = {}) {
   requireNode()
   const fingerprint = fingerprintSources()
   if (isFresh(fingerprint)) return
   removeStamp()
-  const output = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', process.stderr.isTTY ? 2 : 'ignore', 2]
   const step = async (title, args) => {
-    if (show) console.log(`\n== ${title}`)
-    const code = await pnpm(args, output)
+    if (!quiet) console.log(`\n== ${title}`)
+    else if (process.stderr.isTTY) console.error(`${title} …`)
+    const code = await pnpm(args, { quiet })
     if (code === 0) return
     console.error(`${title} failed with status ${code}`)
     process.exit(code)
