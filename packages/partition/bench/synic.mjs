@@ -50,3 +50,4 @@ measure('signalEvent, interrupt requested', () => {
   partition.ports.signalEvent(0, 2, 5)
 })
 measure('EOM', () => partition.writeMsr(0, Msr.EOM, 0n))
+console.log(`${signals} signals reached the root`)
