@@ -78,6 +78,7 @@ export interface AnyLayout extends FieldType {
   check(view: DataView, base?: number): void
   decode(source: DataView | Uint8Array, base?: number, end?: number): Record<string, unknown>
   encode(value: Readonly<Record<string, unknown>>): Uint8Array
+  encode(value: Readonly<Record<string, unknown>>, target: DataView | Uint8Array, base?: number): number
 }
 
 /** A layout: its fields' accessors under their own names, and what `Struct` adds. */
