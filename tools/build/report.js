@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { readJson, root } from './run.js'
+import { root } from './run.js'
 import { packages } from './stamp.js'
 
 /** Where vitest leaves a package's results, from the package's folder. */
@@ -11,12 +11,12 @@ export function removeReports() {
 }
 
 /** Adds up the results of the last test run; a package with tests that left no result counts as one failure. */
-export function sumReports() {
+export function sumReports(base = root) {
+  const read = (...path) => JSON.parse(readFileSync(join(base, ...path), 'utf8'))
   const sum = { passed: 0, failed: 0, skipped: 0 }
-  for (const folder of packages()) {
-    if (readJson(folder, 'package.json').scripts?.test === undefined) continue
-    const file = join(root, folder, REPORT)
-    if (existsSync(file)) addReport(sum, JSON.parse(readFileSync(file, 'utf8')))
+  for (const folder of packages(base)) {
+    if (read(folder, 'package.json').scripts?.test === undefined) continue
+    if (existsSync(join(base, folder, REPORT))) addReport(sum, read(folder, REPORT))
     else sum.failed++
   }
   return sum

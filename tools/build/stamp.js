@@ -22,34 +22,39 @@ export function removeStamp() {
   rmSync(STAMP, { force: true })
 }
 
-/** Path, size and time of every file that the installation or a build depends on, as one hash: cheap, no content is read. */
-export function fingerprintSources() {
+/**
+ * Path, size and time of every file that the installation or a build depends on, as one hash: cheap, no content is read.
+ * @param base the folder of the repository
+ */
+export function fingerprintSources(base = root) {
   const hash = createHash('sha256').update(process.version)
   const add = (path) => {
-    const { size, mtimeMs } = statSync(join(root, path))
+    const { size, mtimeMs } = statSync(join(base, path))
     hash.update(`${path} ${size} ${mtimeMs}\n`)
   }
   const walk = (folder) => {
-    for (const entry of entriesOf(folder)) {
+    for (const entry of entriesOf(base, folder)) {
       const path = `${folder}/${entry.name}`
       if (entry.isDirectory()) walk(path)
-      else if (!entry.name.endsWith('.test.ts') && !entry.name.endsWith('.md')) add(path)
+      else if (!/\.test\.ts$|\.md$/.test(entry.name)) add(path)
     }
   }
-  for (const entry of entriesOf('.')) if (entry.isFile() && /\.(json|yaml)$/.test(entry.name)) add(entry.name)
-  for (const folder of packages()) walk(folder)
+  for (const entry of entriesOf(base, '.')) if (entry.isFile() && /\.(json|yaml)$/.test(entry.name)) add(entry.name)
+  for (const folder of packages(base)) walk(folder)
   return hash.digest('hex')
 }
 
-function entriesOf(folder) {
-  return readdirSync(join(root, folder), { withFileTypes: true })
-    .filter((entry) => !entry.name.startsWith('.') && !SKIPPED.has(entry.name))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
+/** The folders of all workspace packages, from the root. */
+export function packages(base = root) {
+  return ['packages', 'tools']
+    .flatMap((group) => entriesOf(base, group).map((entry) => `${group}/${entry.name}`))
+    .filter((folder) => existsSync(join(base, folder, 'package.json')))
 }
 
-/** The folders of all workspace packages, from the root. */
-export function packages() {
-  return ['packages', 'tools'].flatMap((group) => entriesOf(group).map((entry) => `${group}/${entry.name}`))
+function entriesOf(base, folder) {
+  return readdirSync(join(base, folder), { withFileTypes: true })
+    .filter((entry) => !entry.name.startsWith('.') && !SKIPPED.has(entry.name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 function isBuilt(folder) {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -34,6 +34,7 @@ export function listPackages(root = ROOT): Package[] {
   return ['packages', 'tools'].flatMap((group) =>
     readdirSync(join(root, group))
       .sort()
+      .filter((name) => existsSync(join(root, group, name, 'package.json')))
       .map((name) => readPackage(root, `${group}/${name}`)),
   )
 }
