@@ -126,7 +126,7 @@ export class ChannelLife {
     }
     this.halt(record)
     this.#gpadls.deviceClosed(record)
-    this.#table.removeIfDone(record)
+    this.settle(record)
   }
 
   released(record: ChannelRecord): void {
@@ -136,8 +136,16 @@ export class ChannelLife {
     }
     this.#gpadls.drop(record)
     this.#table.forget(record)
-    this.#table.removeIfDone(record)
+    this.settle(record)
     this.#table.offerAll()
+  }
+
+  /** Clears away what is left of a channel once neither side has anything to do with it. */
+  settle(record: ChannelRecord): void {
+    if (record.client !== 'unknown' || record.device.at !== 'closed') return
+    this.#gpadls.drop(record)
+    this.#table.freeId(record)
+    if (!this.#gpadls.isReleasing(record)) this.#table.removeIfDone(record)
   }
 
   /** Stops the device of a channel, whatever it is doing; a device that is opening is stopped when it has opened. */
@@ -210,12 +218,7 @@ export class ChannelLife {
 
   #deviceClosed(record: ChannelRecord): void {
     this.#gpadls.deviceClosed(record)
-    // Left over by a connection that is gone: a reserved channel that was kept open for its firmware.
-    if (record.client === 'unknown' && this.#context.state.at !== 'resetting') {
-      this.#gpadls.drop(record)
-      this.#table.forget(record)
-    }
-    this.#table.removeIfDone(record)
+    this.settle(record)
     this.#table.offerAll()
   }
 

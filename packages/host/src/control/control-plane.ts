@@ -117,7 +117,10 @@ export class ControlPlane {
   }
 
   gpadlReleased(record: ChannelRecord, handle: number): void {
-    this.#afterDevice(() => this.#gpadls.released(record, handle))
+    this.#afterDevice(() => {
+      this.#gpadls.released(record, handle)
+      this.#life.settle(record)
+    })
   }
 
   /** The memory of a GPADL of any channel of a device; the channel's own come first. */
@@ -345,12 +348,7 @@ export class ControlPlane {
       if (record.device.at === 'open' && !record.reserved) return
       if (this.#gpadls.isReleasing(record)) return
     }
-    for (const record of [...this.#table.records]) {
-      if (record.reserved) continue
-      this.#gpadls.drop(record)
-      this.#table.freeId(record)
-      this.#table.removeIfDone(record)
-    }
+    for (const record of [...this.#table.records]) this.#life.settle(record)
     this.#context.state = { at: 'disconnected' }
     this.#context.effect(() => this.#context.effects.disconnected())
     this.#afterReset(state.then)

@@ -107,9 +107,11 @@ export class GpadlTable {
     return false
   }
 
-  /** Forgets the GPADLs of a channel whose guest has gone; nothing is answered any more. */
+  /** Forgets the GPADLs of a channel whose guest has gone, but for those that a device has yet to let go of. */
   drop(record: ChannelRecord): void {
-    for (const gpadl of [...record.gpadls.values()]) this.#remove(record, gpadl)
+    for (const gpadl of [...record.gpadls.values()]) {
+      if (gpadl.state !== 'releasing') this.#remove(record, gpadl)
+    }
   }
 
   /** Forgets all but what a reserved channel's ring needs. */

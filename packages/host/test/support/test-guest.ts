@@ -172,8 +172,8 @@ export function openMessage(
     target_vp: vp,
     downstream_ringbuffer_pageoffset: downstreamPage,
     userdata: new Uint8Array(120),
-    signal_connection_id: 0x2000 + channelId,
-    event_flag: channelId,
+    signal_connection_id: (0x2000 + channelId) >>> 0,
+    event_flag: channelId & 0xffff,
     flags: { redirect_interrupt: 0 },
   }
 }
