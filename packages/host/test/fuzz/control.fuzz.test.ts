@@ -9,7 +9,7 @@ import { Random } from '../support/random.ts'
 import { randomMessage } from '../support/random-messages.ts'
 import { instance, openMessage, SCSI } from '../support/test-guest.ts'
 
-const SEQUENCES = Number(process.env['BIS_FUZZ_SEQUENCES'] ?? 6_000)
+const SEQUENCES = Number(process.env['BIS_FUZZ_SEQUENCES'] ?? 10_000)
 const FIRST_SEED = Number(process.env['BIS_FUZZ_SEED'] ?? 1)
 const STEPS = 24
 const REQUEST_OFFERS = Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0)

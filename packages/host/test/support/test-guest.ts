@@ -229,7 +229,7 @@ export class EchoDevice implements VspDevice {
     }
   }
 
-  gpadlTeardown(handle: number): void {
+  gpadlTeardown(handle: number): Promise<void> | void {
     this.events.push(`teardown 0x${handle.toString(16)}`)
   }
 
