@@ -9,11 +9,30 @@ const FEATURES = ControlOffset.featureBits / 4
 /** Up to here a loop over words is faster in V8 than any bulk copy. */
 const LOOP_BYTES = 32
 
+/** What producer and consumer need of a ring's bytes: control words as atomics, data as copies. */
+export interface RingMemory {
+  /** Size of the data area, in bytes. */
+  readonly dataBytes: number
+  loadWriteIndex(): number
+  storeWriteIndex(index: number): void
+  loadReadIndex(): number
+  storeReadIndex(index: number): void
+  loadInterruptMask(): number
+  storeInterruptMask(mask: 0 | 1): void
+  loadPendingSendSize(): number
+  storePendingSendSize(bytes: number): void
+  loadPendingSendSizeFeature(): boolean
+  /** Stores 8 bytes at an 8-aligned place of the data area. */
+  storePair(at: number, low: number, high: number): void
+  copyIn(at: number, from: Uint8Array, fromOffset: number, length: number): void
+  copyOut(at: number, to: Uint8Array, toOffset: number, length: number): void
+}
+
 /**
  * The only way to a ring's shared memory from script: control words through sequentially consistent atomics, data through
  * copies. Nothing here interprets what it reads, and each call reads a byte once.
  */
-export class RingAccess {
+export class RingAccess implements RingMemory {
   /** Size of the data area, in bytes. */
   readonly dataBytes: number
   readonly #control: Int32Array

@@ -6,6 +6,7 @@ export * from './layout.ts'
 export { Packet } from './packet.ts'
 export { NO_BYTES, type RingProducer, WriteResult } from './producer.ts'
 export { GpaRanges, pageCountOf, RangeFault, RangeList, XferPageRanges } from './ranges.ts'
+export { scatteredConsumer, scatteredProducer } from './scattered-ring.ts'
 export {
   checkRing,
   longestPacket,

@@ -1,4 +1,4 @@
-import type { RingAccess } from './access.ts'
+import type { RingMemory } from './access.ts'
 import type { RingConsumer, RingHandler } from './consumer.ts'
 import { DrainResult, ReadResult } from './consumer.ts'
 import { badIndex, badLengths, isIndex, tooFewBytes } from './corruption.ts'
@@ -19,7 +19,7 @@ export class ScriptConsumer implements RingConsumer {
   suppressedSignals = 0
   masked = false
 
-  readonly #access: RingAccess
+  readonly #access: RingMemory
   readonly #scratch: Uint8Array
   /** The next packet; runs ahead of the shared index until `commit`. */
   #read: number
@@ -28,7 +28,7 @@ export class ScriptConsumer implements RingConsumer {
   #write: number
   #draining = false
 
-  constructor(access: RingAccess, scratch: Uint8Array) {
+  constructor(access: RingMemory, scratch: Uint8Array) {
     this.#access = access
     this.#scratch = scratch
     this.dataBytes = access.dataBytes

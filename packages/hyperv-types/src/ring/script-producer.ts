@@ -1,4 +1,4 @@
-import type { RingAccess } from './access.ts'
+import type { RingMemory } from './access.ts'
 import { badIndex, isIndex } from './corruption.ts'
 import { DESCRIPTOR_BYTES, TRAILER_BYTES } from './layout.ts'
 import type { RingProducer } from './producer.ts'
@@ -17,7 +17,7 @@ export class ScriptProducer implements RingProducer {
   suppressedSignals = 0
   ringFull = 0
 
-  readonly #access: RingAccess
+  readonly #access: RingMemory
   /** Where the next packet goes; runs ahead of the shared index within a batch. */
   #write: number
   #published: number
@@ -28,7 +28,7 @@ export class ScriptProducer implements RingProducer {
   /** A signal found due when a full ring made the batch public early. */
   #signalDue = false
 
-  constructor(access: RingAccess) {
+  constructor(access: RingMemory) {
     this.#access = access
     this.dataBytes = access.dataBytes
     this.longestPacket = longestPacket(access.dataBytes)

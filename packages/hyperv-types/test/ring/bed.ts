@@ -1,6 +1,15 @@
 import { GuestMemory } from '@bis/hyperv-types'
 import type { Packet, RingConsumer, RingEngine, RingProducer, WriteResult } from '@bis/hyperv-types/ring'
-import { initRing, NO_BYTES, PacketType, ReadResult, ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
+import {
+  initRing,
+  NO_BYTES,
+  PacketType,
+  ReadResult,
+  ringEngineFor,
+  scatteredConsumer,
+  scatteredProducer,
+  scriptEngine,
+} from '@bis/hyperv-types/ring'
 
 /** Where a ring's bytes come from, and what works on them. */
 export interface RingBed {
@@ -73,6 +82,27 @@ export const scriptBeds: readonly RingBed[] = [
   { name: 'script on ArrayBuffer', buffer: new ArrayBuffer(ROOM) },
   { name: 'script on SharedArrayBuffer', buffer: new SharedArrayBuffer(ROOM) },
 ].map(({ name, buffer }) => ({ name, engine: scriptEngine, ring: (bytes) => window(buffer, 8192, bytes) }))
+
+function pagesOf(ring: Uint8Array): Uint8Array[] {
+  return Array.from({ length: ring.length / 4096 }, (_, page) => ring.subarray(page * 4096, page * 4096 + 4096))
+}
+
+/** A ring given page by page, at both ends or at one. */
+export const scatteredBeds: readonly RingBed[] = [
+  { name: 'pages at both ends', scattered: ['producer', 'consumer'] },
+  { name: 'pages at the producer', scattered: ['producer'] },
+  { name: 'pages at the consumer', scattered: ['consumer'] },
+].map(({ name, scattered }) => ({
+  name,
+  ring: (bytes) => window(new SharedArrayBuffer(ROOM), 8192, bytes),
+  engine: {
+    ...scriptEngine,
+    producer: (ring) =>
+      scattered.includes('producer') ? scatteredProducer(pagesOf(ring)) : scriptEngine.producer(ring),
+    consumer: (ring, longest) =>
+      scattered.includes('consumer') ? scatteredConsumer(pagesOf(ring), longest) : scriptEngine.consumer(ring, longest),
+  },
+}))
 
 /** A shared WebAssembly.Memory, with script or WebAssembly at each end. */
 export function wasmBeds(): readonly RingBed[] {

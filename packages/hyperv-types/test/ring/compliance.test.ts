@@ -1,8 +1,8 @@
 import { describe, it } from 'vitest'
-import { scriptBeds, wasmBeds } from './bed.ts'
+import { scatteredBeds, scriptBeds, wasmBeds } from './bed.ts'
 import { ringCases } from './cases.ts'
 
-for (const bed of [...scriptBeds, ...wasmBeds()]) {
+for (const bed of [...scriptBeds, ...scatteredBeds, ...wasmBeds()]) {
   describe(bed.name, () => {
     for (const { name, run } of ringCases) it(name, () => run(bed))
   })
