@@ -95,3 +95,38 @@ export function testDriver(options: TestDriverOptions = {}): Driver {
   }
   return driver as Driver
 }
+
+/** Lets the machine run, then gives what became of a promise: its value, or the error it was rejected with. */
+export async function outcome<T>(
+  clock: ManualClock,
+  promise: Promise<T>,
+  milliseconds = 0,
+): Promise<T | Error | 'pending'> {
+  let result: T | Error | 'pending' = 'pending'
+  promise.then(
+    (value) => {
+      result = value
+    },
+    (error: Error) => {
+      result = error
+    },
+  )
+  await clock.advance(milliseconds)
+  return result
+}
+
+/** Shuts the machine down and says what it left: pages, overlays, timers. */
+export async function leftovers(machine: Machine): Promise<Record<string, number>> {
+  const down = machine.tree.shutdown()
+  for (let seconds = 0; seconds < 240; seconds++) await machine.clock.advance(1000)
+  await down
+  return {
+    allocatedPages: machine.pages.allocatedPages,
+    heldPages: machine.pages.heldPages,
+    overlayPages: machine.partition.overlayPages,
+    timers: machine.clock.pendingTimers,
+  }
+}
+
+export const NOTHING_LEFT = { allocatedPages: 0, heldPages: 0, overlayPages: 0, timers: 0 }
+export const RINGS = { txRingBytes: 8192, rxRingBytes: 8192, onPacket() {} } as const

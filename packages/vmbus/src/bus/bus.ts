@@ -115,6 +115,7 @@ export class VmbusBus implements ChannelBus {
       log: this.log,
       timing: this.timing,
       contact: (version) => this.#contact(version),
+      sharing: (shared) => (shared ? this.#shared?.share() : this.#shared?.unshare()),
       unsolicited: () => void this.counters.unsolicited++,
     })
     this.#offers = new OfferBook({
@@ -162,7 +163,7 @@ export class VmbusBus implements ChannelBus {
   async post(message: Uint8Array, signal?: AbortSignal): Promise<void> {
     const connectionId = this.#session.connectionId
     if (connectionId === undefined) throw new ChannelError('closed', 'there is no connection to the host')
-    const status = await this.#poster.post(connectionId, message, signal)
+    const status = await this.#poster.post(connectionId, message, { signal })
     if (status === HvStatus.SUCCESS) return
     throw new VmbusError('post-failed', `the hypervisor refused a control message: ${describeHvStatus(status)}`)
   }
@@ -321,7 +322,6 @@ export class VmbusBus implements ChannelBus {
     this.replies.failAll(new ChannelError('closed', 'the connection to the host ended'))
     if (dropped) {
       for (const channel of this.#table.list()) channel.dropped()
-      this.#shared?.unshare()
     }
     this.#table.clear()
     this.#inbox.length = 0
@@ -363,7 +363,6 @@ export class VmbusBus implements ChannelBus {
     const shared = this.#shared
     if (shared === undefined) throw new VmbusError('disconnected', 'the bus is switched off')
     shared.clear()
-    shared.share()
     const monitored = this.#options.monitorPages !== false
     return encodeControlMessage(
       'INITIATE_CONTACT',

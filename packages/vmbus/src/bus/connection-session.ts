@@ -15,6 +15,8 @@ export interface SessionParts {
   readonly timing: VmbusTiming
   /** The whole INITIATE_CONTACT message for a version. */
   contact(version: number): Uint8Array
+  /** The host has, or no longer has, what the contact gave it. */
+  sharing(shared: boolean): void
   /** A response came that nothing waited for. */
   unsolicited(): void
 }
@@ -150,6 +152,9 @@ export class ConnectionSession {
         this.#answerTimer = clock.after(limits[effect.what], () => this.#apply({ type: 'no-answer' }))
         break
       }
+      case 'released':
+        this.#parts.sharing(false)
+        break
       case 'connected':
         this.#connecting.end()
         break
@@ -171,7 +176,12 @@ export class ConnectionSession {
   async #postContact(version: number, connectionId: number): Promise<void> {
     const contact = ++this.#contacts
     try {
-      const status = await this.#parts.poster.post(connectionId, this.#parts.contact(version))
+      const status = await this.#parts.poster.post(connectionId, this.#parts.contact(version), {
+        taken: () => {
+          this.#parts.sharing(true)
+          if (contact === this.#contacts) this.#apply({ type: 'contact-posted' })
+        },
+      })
       if (status === HvStatus.SUCCESS || contact !== this.#contacts) return
       if (status === HvStatus.INVALID_CONNECTION_ID) {
         this.#apply({ type: 'contact-unreachable' })
@@ -208,6 +218,7 @@ export class ConnectionSession {
     const lost = new VmbusError('disconnected', 'the connection to the host ended')
     this.#connecting.fail(lost)
     this.#offering.fail(lost)
+    if (how === 'answered') this.#parts.sharing(false)
     const { unloadMs } = this.#parts.timing
     if (how === 'silent')
       this.#unloading.fail(new VmbusError('timeout', `the host did not answer UNLOAD within ${unloadMs} ms`))

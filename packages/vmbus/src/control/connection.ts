@@ -28,6 +28,8 @@ export type Connection =
 export type ConnectionEvent =
   | { readonly type: 'connect'; readonly versions: readonly number[] }
   | { readonly type: 'version-response'; readonly reply: VersionReply }
+  /** The hypervisor took the contact: the host has it, or will. */
+  | { readonly type: 'contact-posted' }
   /** HvPostMessage knows no such connection: how a host older than 5.0 says no. */
   | { readonly type: 'contact-unreachable' }
   | { readonly type: 'request-offers' }
@@ -54,6 +56,8 @@ export type ConnectionEffect =
   | { readonly do: 'post-unload'; readonly connectionId: number }
   /** Report `no-answer` unless another state comes first. Replaces the wait before. */
   | { readonly do: 'await-answer'; readonly what: 'contact' | 'clearing' | 'unload' }
+  /** The host has let go of what the contact before gave it. */
+  | { readonly do: 'released' }
   | { readonly do: 'connected'; readonly version: number }
   | { readonly do: 'offers-delivered' }
   | { readonly do: 'failed'; readonly code: 'no-common-version' | 'timeout'; readonly reason: string }
@@ -87,6 +91,7 @@ export function answersUnload(version: number): boolean {
   return version >= UNLOAD_ANSWERED_FROM
 }
 
+const AWAIT_CONTACT: readonly ConnectionEffect[] = [{ do: 'await-answer', what: 'contact' }]
 const UNSOLICITED: readonly ConnectionEffect[] = [{ do: 'unsolicited' }]
 
 export function step(state: Connection, event: ConnectionEvent): Step {
@@ -95,6 +100,8 @@ export function step(state: Connection, event: ConnectionEvent): Step {
       return state.at === 'disconnected' || state.at === 'failed' ? contact(event.versions, 0, 1) : ignore(state)
     case 'version-response':
       return state.at === 'contacting' ? onVersionResponse(state, event.reply) : unsolicited(state)
+    case 'contact-posted':
+      return state.at === 'contacting' ? { state, effects: AWAIT_CONTACT } : ignore(state)
     case 'contact-unreachable':
       return state.at === 'contacting' ? contact(state.versions, afterUnreachable(state), 1) : ignore(state)
     case 'request-offers':
@@ -112,7 +119,7 @@ export function step(state: Connection, event: ConnectionEvent): Step {
     case 'unload':
       return onUnload(state)
     case 'unload-response':
-      if (state.at === 'clearing') return contact(state.versions, state.index, 1)
+      if (state.at === 'clearing') return prepend({ do: 'released' }, contact(state.versions, state.index, 1))
       return state.at === 'unloading' ? disconnected('answered') : unsolicited(state)
     case 'no-answer':
       return onNoAnswer(state)
@@ -131,10 +138,7 @@ function contact(versions: readonly number[], index: number, posts: number): Ste
   }
   return {
     state: { at: 'contacting', versions, index, posts },
-    effects: [
-      { do: 'post-contact', version, connectionId: contactConnection(version) },
-      { do: 'await-answer', what: 'contact' },
-    ],
+    effects: [{ do: 'post-contact', version, connectionId: contactConnection(version) }],
   }
 }
 
@@ -142,7 +146,7 @@ function onVersionResponse(state: Contacting, reply: VersionReply): Step {
   const version = currentVersion(state)
   // From 2.4 on a contact can be understood and still fail; then the host is not connected.
   const failed = version >= VmbusVersion.V2_4 && (reply.connectionState === 1 || reply.connectionState === 2)
-  if (!reply.supported || failed) return contact(state.versions, state.index + 1, 1)
+  if (!reply.supported || failed) return prepend({ do: 'released' }, contact(state.versions, state.index + 1, 1))
   const connectionId = version >= VmbusVersion.V5_0 ? reply.messageConnectionId : VMBUS_MESSAGE_CONNECTION_ID
   const features = version >= VmbusVersion.V6_0 ? reply.features : 0
   return {
@@ -218,6 +222,10 @@ function disconnected(how: Farewell, ...before: ConnectionEffect[]): Step {
 
 function fail(code: 'no-common-version' | 'timeout', reason: string): Step {
   return { state: { at: 'failed' }, effects: [{ do: 'failed', code, reason }] }
+}
+
+function prepend(effect: ConnectionEffect, { state, effects }: Step): Step {
+  return { state, effects: [effect, ...effects] }
 }
 
 function ignore(state: Connection): Step {

@@ -1,12 +1,19 @@
 import type { Clock } from '@bis/hyperv-types'
 import { sleep } from '@bis/hyperv-types'
+import { describeHvStatus, HvStatus } from '@bis/hyperv-types/hypervisor'
 import { VmbusError } from '../errors.ts'
 
 /** Sends one control message at once. @returns the HV_STATUS. */
 export type PostNow = (connectionId: number, payload: Uint8Array) => number
 
+export interface PostOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Called when the hypervisor has taken the message, before anything can come of it. */
+  taken?(): void
+}
+
 /** HV_STATUS values that pass: the message has not been taken, but may be later. */
-const RETRIED_STATUS: readonly number[] = [0x0b /* insufficient memory */, 0x13 /* insufficient buffers */]
+const RETRIED_STATUS: readonly number[] = [HvStatus.INSUFFICIENT_MEMORY, HvStatus.INSUFFICIENT_BUFFERS]
 const FIRST_DELAY_MS = 1
 const LONGEST_DELAY_MS = 2000
 /** As FreeBSD; with the delays about 20 s. */
@@ -43,10 +50,12 @@ export class Poster {
    * @returns the HV_STATUS; one that passes is not among them
    * @throws VmbusError `post-failed` when buffers stay short through {@link POST_TRIES} tries, `aborted`.
    */
-  post(connectionId: number, payload: Uint8Array, signal?: AbortSignal): Promise<number> {
+  post(connectionId: number, payload: Uint8Array, options: PostOptions = {}): Promise<number> {
     this.#waiting++
     const sent =
-      this.#tail === undefined ? this.#send(connectionId, payload, signal) : this.#after(connectionId, payload, signal)
+      this.#tail === undefined
+        ? this.#send(connectionId, payload, options)
+        : this.#after(connectionId, payload, options)
     const settled: Promise<void> = sent.then(
       () => this.#done(settled),
       () => this.#done(settled),
@@ -55,9 +64,9 @@ export class Poster {
     return sent
   }
 
-  async #after(connectionId: number, payload: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
+  async #after(connectionId: number, payload: Uint8Array, options: PostOptions): Promise<number> {
     await this.#tail
-    return this.#send(connectionId, payload, signal)
+    return this.#send(connectionId, payload, options)
   }
 
   #done(settled: Promise<unknown>): void {
@@ -65,18 +74,17 @@ export class Poster {
     if (this.#tail === settled) this.#tail = undefined
   }
 
-  async #send(connectionId: number, payload: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
+  async #send(connectionId: number, payload: Uint8Array, options: PostOptions): Promise<number> {
+    const { signal, taken } = options
     let delay = FIRST_DELAY_MS
     for (let tries = 1; ; tries++) {
       if (signal?.aborted === true) throw aborted(signal)
       const status = this.#postNow(connectionId, payload)
+      if (status === HvStatus.SUCCESS) taken?.()
       if (!RETRIED_STATUS.includes(status)) return status
       if (tries === POST_TRIES) {
-        const hex = `0x${status.toString(16)}`
-        throw new VmbusError(
-          'post-failed',
-          `the hypervisor had no buffers for a control message in ${tries} tries (status ${hex})`,
-        )
+        const why = `${describeHvStatus(status)} in ${tries} tries`
+        throw new VmbusError('post-failed', `the hypervisor takes no control message: ${why}`)
       }
       this.#retries++
       await sleep(this.#clock, delay, signal).catch((cause: unknown) => {

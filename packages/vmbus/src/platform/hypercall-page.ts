@@ -31,7 +31,13 @@ export class HypercallPage {
    */
   static enable(hypervisor: Hypervisor, pages: PageAllocator, osReleaseDate: number): HypercallPage {
     const code = pages.allocate(1)
-    const input = pages.allocate(1)
+    let input: PageRun
+    try {
+      input = pages.allocate(1)
+    } catch (error) {
+      pages.free(code)
+      throw error
+    }
     const page = new HypercallPage(hypervisor, pages, code, input)
     try {
       hypervisor.writeMsr(0, Msr.GUEST_OS_ID, freebsdGuestOsId(osReleaseDate))

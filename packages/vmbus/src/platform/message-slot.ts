@@ -17,24 +17,24 @@ export interface SlotMessage {
  * Source: Linux asm-generic/mshyperv.h (`vmbus_signal_eom`), FreeBSD vmbus.c (`vmbus_msg_task`).
  */
 export class MessageSlot {
-  /** The header's first two words: message type; payload size, flags, reserved. */
-  readonly #words: Int32Array
+  /** The header's first word: the message type. */
+  readonly #type: Int32Array
   readonly #bytes: Uint8Array
   readonly #endOfMessage: () => void
 
   /** @param endOfMessage writes the EOM register: more is waiting for this slot */
   constructor(messagePage: Uint8Array, sint: number, endOfMessage: () => void) {
     const offset = messagePage.byteOffset + sint * SLOT_BYTES
-    this.#words = new Int32Array(messagePage.buffer, offset, HEADER_BYTES / 4)
+    this.#type = new Int32Array(messagePage.buffer, offset, 1)
     this.#bytes = new Uint8Array(messagePage.buffer, offset, SLOT_BYTES)
     this.#endOfMessage = endOfMessage
   }
 
   /** Takes the message out and frees the slot. @returns undefined when the slot is empty */
   take(): SlotMessage | undefined {
-    const type = Atomics.load(this.#words, 0) >>> 0
+    const type = Atomics.load(this.#type, 0) >>> 0
     if (type === SynicMessageType.NONE) return undefined
-    const length = Atomics.load(this.#words, 1) & 0xff
+    const length = Atomics.load(this.#bytes, synicMessageHeader.payload_size.offset)
     const tooLong = length > HV_MESSAGE_PAYLOAD_BYTES
     const payload = tooLong ? new Uint8Array(0) : this.#bytes.slice(HEADER_BYTES, HEADER_BYTES + length)
     this.free()
@@ -46,8 +46,8 @@ export class MessageSlot {
    * messages.
    */
   free(): void {
-    Atomics.store(this.#words, 0, SynicMessageType.NONE)
-    const flags = (Atomics.load(this.#words, 1) >>> 8) & 0xff
+    Atomics.store(this.#type, 0, SynicMessageType.NONE)
+    const flags = Atomics.load(this.#bytes, synicMessageHeader.message_flags.offset)
     if ((flags & FLAG_PENDING) !== 0) this.#endOfMessage()
   }
 }

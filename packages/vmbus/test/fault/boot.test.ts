@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createMachine, testDriver } from './machine.ts'
+import { createMachine, testDriver } from '../machine.ts'
 
 describe('a guest boots', () => {
   it('negotiates, takes the offers, and leaves nothing behind', async () => {
