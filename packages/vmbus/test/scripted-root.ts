@@ -49,6 +49,7 @@ export class ScriptedRoot implements SynicRoot {
   targetVp = 0
   sint: number = VMBUS_MESSAGE_SINT
   version = 0
+  readonly #unfinished = new Map<number, { child_relid: number; missing: number; status: number }>()
   readonly #ports: SynicPorts
   readonly #disconnect: () => void
 
@@ -129,12 +130,19 @@ export class ScriptedRoot implements SynicRoot {
       monitorid: offer.monitorId ?? 0,
       monitor: { monitor_allocated: offer.monitorId === undefined ? 0 : 1 },
       interrupt: { is_dedicated_interrupt: offer.dedicated === false ? 0 : 1 },
-      connection_id: 0x2000 + offer.channelId,
+      connection_id: (0x2000 | offer.channelId) >>> 0,
     })
   }
 
   rescind(channelId: number): void {
     this.send('RESCIND_OFFER', { child_relid: channelId })
+  }
+
+  #finish(gpadl: number): void {
+    const unfinished = this.#unfinished.get(gpadl)
+    if (unfinished === undefined || unfinished.missing > 0) return
+    this.#unfinished.delete(gpadl)
+    this.send('GPADL_CREATED', { child_relid: unfinished.child_relid, gpadl, creation_status: unfinished.status })
   }
 
   #answer(message: ControlMessage): void {
@@ -160,13 +168,19 @@ export class ScriptedRoot implements SynicRoot {
         for (const offer of this.offers) this.offer(offer)
         this.send('ALL_OFFERS_DELIVERED', {})
         break
-      case 'GPADL_HEADER':
-        this.send('GPADL_CREATED', {
-          child_relid: message.body.child_relid,
-          gpadl: message.body.gpadl,
-          creation_status: status,
-        })
+      case 'GPADL_HEADER': {
+        const { child_relid, gpadl, range_buflen, range } = message.body
+        this.#unfinished.set(gpadl, { child_relid, missing: range_buflen - range.length, status })
+        this.#finish(gpadl)
         break
+      }
+      case 'GPADL_BODY': {
+        const unfinished = this.#unfinished.get(message.body.gpadl)
+        if (unfinished === undefined) break
+        unfinished.missing -= message.body.pfn.length
+        this.#finish(message.body.gpadl)
+        break
+      }
       case 'GPADL_TEARDOWN':
         this.send('GPADL_TORNDOWN', { gpadl: message.body.gpadl })
         break

@@ -65,7 +65,7 @@ export class OfferBook {
     if (twin !== undefined) {
       counters.rejectedOffers++
       const text = `offer of channel ${offer.channelId} for ${describe(offer)}, which channel ${twin.offer.channelId} is already`
-      log.log('warning', text, 'rejected-offer')
+      log.log('warning', text, 'second-offer')
       this.#release(offer.channelId)
       return
     }

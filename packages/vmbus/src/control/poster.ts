@@ -1,5 +1,4 @@
-import type { Clock } from '@bis/hyperv-types'
-import { sleep } from '@bis/hyperv-types'
+import type { Clock, Timer } from '@bis/hyperv-types'
 import { describeHvStatus, HvStatus } from '@bis/hyperv-types/hypervisor'
 import { VmbusError } from '../errors.ts'
 
@@ -19,15 +18,25 @@ const LONGEST_DELAY_MS = 2000
 /** As FreeBSD; with the delays about 20 s. */
 export const POST_TRIES = 20
 
+interface Waiting extends PostOptions {
+  readonly connectionId: number
+  readonly payload: Uint8Array
+  resolve(status: number): void
+  reject(error: Error): void
+}
+
 /**
- * Control messages on their way to the host, in order: one that has to wait for buffers holds back those after it.
- * Source: FreeBSD vmbus.c (`hypercall_post_message` and its delays).
+ * Control messages on their way to the host, in order. A message goes at once; one that has to wait for buffers holds back
+ * those after it.
+ * Source: FreeBSD vmbus.c (`vmbus_msghc_exec` and its delays).
  */
 export class Poster {
   readonly #postNow: PostNow
   readonly #clock: Clock
-  #tail: Promise<unknown> | undefined
-  #waiting = 0
+  readonly #queue: Waiting[] = []
+  #timer: Timer | undefined
+  #tries = 0
+  #delay = FIRST_DELAY_MS
   #retries = 0
 
   constructor(postNow: PostNow, clock: Clock) {
@@ -42,7 +51,7 @@ export class Poster {
 
   /** Messages not yet taken by the hypervisor. */
   get waiting(): number {
-    return this.#waiting
+    return this.#queue.length
   }
 
   /**
@@ -51,50 +60,51 @@ export class Poster {
    * @throws VmbusError `post-failed` when buffers stay short through {@link POST_TRIES} tries, `aborted`.
    */
   post(connectionId: number, payload: Uint8Array, options: PostOptions = {}): Promise<number> {
-    this.#waiting++
-    const sent =
-      this.#tail === undefined
-        ? this.#send(connectionId, payload, options)
-        : this.#after(connectionId, payload, options)
-    const settled: Promise<void> = sent.then(
-      () => this.#done(settled),
-      () => this.#done(settled),
-    )
-    this.#tail = settled
-    return sent
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ ...options, connectionId, payload, resolve, reject })
+      if (this.#queue.length === 1) this.#pump()
+    })
   }
 
-  async #after(connectionId: number, payload: Uint8Array, options: PostOptions): Promise<number> {
-    await this.#tail
-    return this.#send(connectionId, payload, options)
+  /** The connection is gone, and with it the reason for what waits. */
+  drop(error: Error): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    for (const { reject } of this.#queue.splice(0)) reject(error)
   }
 
-  #done(settled: Promise<unknown>): void {
-    this.#waiting--
-    if (this.#tail === settled) this.#tail = undefined
-  }
-
-  async #send(connectionId: number, payload: Uint8Array, options: PostOptions): Promise<number> {
-    const { signal, taken } = options
-    let delay = FIRST_DELAY_MS
-    for (let tries = 1; ; tries++) {
-      if (signal?.aborted === true) throw aborted(signal)
-      const status = this.#postNow(connectionId, payload)
-      if (status === HvStatus.SUCCESS) taken?.()
-      if (!RETRIED_STATUS.includes(status)) return status
-      if (tries === POST_TRIES) {
-        const why = `${describeHvStatus(status)} in ${tries} tries`
-        throw new VmbusError('post-failed', `the hypervisor takes no control message: ${why}`)
+  /** Sends until the queue is empty or its head has to wait. */
+  #pump(): void {
+    this.#timer = undefined
+    for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
+      if (this.#send(head)) {
+        this.#queue.shift()
+        this.#tries = 0
+        this.#delay = FIRST_DELAY_MS
+      } else {
+        this.#retries++
+        this.#timer = this.#clock.after(this.#delay, () => this.#pump())
+        this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY_MS)
+        return
       }
-      this.#retries++
-      await sleep(this.#clock, delay, signal).catch((cause: unknown) => {
-        throw signal?.aborted === true ? aborted(signal) : cause
-      })
-      delay = Math.min(delay * 2, LONGEST_DELAY_MS)
     }
   }
-}
 
-function aborted(signal: AbortSignal): VmbusError {
-  return new VmbusError('aborted', 'gave up posting a control message', { cause: signal.reason })
+  /** @returns false when it has to be tried again */
+  #send({ connectionId, payload, signal, taken, resolve, reject }: Waiting): boolean {
+    if (signal?.aborted === true) {
+      reject(new VmbusError('aborted', 'gave up posting a control message', { cause: signal.reason }))
+      return true
+    }
+    const status = this.#postNow(connectionId, payload)
+    if (RETRIED_STATUS.includes(status)) {
+      if (++this.#tries < POST_TRIES) return false
+      const why = `${describeHvStatus(status)} in ${POST_TRIES} tries`
+      reject(new VmbusError('post-failed', `the hypervisor takes no control message: ${why}`))
+      return true
+    }
+    if (status === HvStatus.SUCCESS) taken?.()
+    resolve(status)
+    return true
+  }
 }
