@@ -14,6 +14,10 @@ export interface Backend {
   readonly readOnly?: boolean
   /** A name for messages, such as a path. */
   readonly name?: string
+  /** The same for two backends on the same medium, different otherwise, so that a chain of parents that goes round is noticed. */
+  readonly identity?: string
+  /** When the content last changed, in milliseconds since 1970; children of a VHD remember it of their parent. */
+  modifiedAt?(): Promise<number>
   /** Fills `buffer` from `offset`; resolves with the bytes read, fewer than asked only at the end of the medium. */
   read(offset: number, buffer: Uint8Array): Promise<number>
   /** Writes the whole buffer, growing the medium if it ends before. */

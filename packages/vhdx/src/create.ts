@@ -10,7 +10,7 @@ import type { ImageFormat, SectorSize, VirtualDisk } from './virtual-disk.ts'
 export interface CreateOptions {
   /** Default `vhdx`. */
   format?: ImageFormat
-  /** Default `dynamic`; raw images are always fixed. */
+  /** Default `dynamic`; raw images are always fixed. For differencing images see `createChild`. */
   type?: 'fixed' | 'dynamic'
   /** Size of the disk in bytes, a whole number of logical sectors: up to 64 TiB for VHDX, 2040 GiB for VHD. */
   sizeBytes: number

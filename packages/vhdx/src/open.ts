@@ -8,6 +8,7 @@ import { isVhdx } from './vhdx/file-identifier.ts'
 import { HEADER_OFFSETS } from './vhdx/layout.ts'
 import { openVhdx } from './vhdx/open.ts'
 import type { Backend } from './backend.ts'
+import type { OpenContext, ParentFinder } from './parent.ts'
 import type { Environment } from './shared/environment.ts'
 import type { ImageFormat, SectorSize, VirtualDisk } from './virtual-disk.ts'
 
@@ -18,6 +19,13 @@ export interface OpenOptions {
   format?: ImageFormat
   /** Logical sector size of a raw image, which cannot say it itself. Default 512. */
   rawSectorSize?: SectorSize
+  /** Finds the parent of a differencing image. `openFile` brings one that looks in the file system. */
+  findParent?: ParentFinder
+  /**
+   * Accept a VHD parent whose file was changed after the child was made, by its time stamp. Needed for chains that
+   * were copied without their time stamps; wrong for parents that were written to.
+   */
+  ignoreParentTime?: boolean
   /** Where ids and times come from. Default: the platform. */
   environment?: Environment
 }
@@ -50,20 +58,38 @@ async function openAs(backend: Backend, options: OpenOptions): Promise<VirtualDi
   if (!readOnly && backend.readOnly === true) {
     throw new DiskImageError('read-only', 'the medium is read-only; open the image with readOnly')
   }
-  const environment = options.environment ?? platform
-  const start = new Uint8Array(8)
-  const hasStart = (await backend.read(0, start)) === 8
-  if (options.format === 'vhdx' || (options.format === undefined && hasStart && isVhdx(start))) {
-    if (!isVhdx(start)) throw new DiskImageError('not-an-image', 'no VHDX: the file does not begin with "vhdxfile"')
-    return openVhdx(backend, { readOnly, environment })
+  const format = options.format ?? (await detectFormat(backend))
+  if (format === 'raw') {
+    if (options.format === undefined) await refuseDamagedVhdx(backend)
+    return openRaw(backend, readOnly, options.rawSectorSize ?? 512)
   }
-  if (options.format !== 'raw') {
-    const found = await findFooter(backend)
-    if (found !== undefined) return openVhd(backend, found, { readOnly })
-    if (options.format === 'vhd') throw new DiskImageError('not-an-image', 'no VHD: there is a footer neither at the end nor at the start')
-    await refuseDamagedVhdx(backend)
+  return openImage(backend, format, {
+    readOnly,
+    environment: options.environment ?? platform,
+    findParent: options.findParent,
+    ignoreParentTime: options.ignoreParentTime ?? false,
+    media: [],
+    depth: 0,
+    openImage,
+  })
+}
+
+async function openImage(backend: Backend, format: ImageFormat, context: OpenContext): Promise<VirtualDisk> {
+  switch (format) {
+    case 'raw':
+      return openRaw(backend, context.readOnly, 512)
+    case 'vhd': {
+      const found = await findFooter(backend)
+      if (found === undefined) throw new DiskImageError('not-an-image', 'no VHD: there is a footer neither at the end nor at the start')
+      return openVhd(backend, found, context)
+    }
+    case 'vhdx': {
+      const start = new Uint8Array(8)
+      await backend.read(0, start)
+      if (!isVhdx(start)) throw new DiskImageError('not-an-image', 'no VHDX: the file does not begin with "vhdxfile"')
+      return openVhdx(backend, context)
+    }
   }
-  return openRaw(backend, readOnly, options.rawSectorSize ?? 512)
 }
 
 async function openRaw(backend: Backend, readOnly: boolean, sectorSize: SectorSize): Promise<VirtualDisk> {
@@ -77,6 +103,7 @@ async function openRaw(backend: Backend, readOnly: boolean, sectorSize: SectorSi
     physicalSectorSize: sectorSize,
     diskId: new Uint8Array(16),
     readOnly,
+    describe: () => ({}),
     checkSize: (bytes) => checkRawSize(bytes, sectorSize),
     resizeFile: async (bytes) => {
       await backend.truncate(bytes)

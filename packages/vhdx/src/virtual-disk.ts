@@ -2,6 +2,35 @@ export type ImageFormat = 'raw' | 'vhd' | 'vhdx'
 export type ImageType = 'fixed' | 'dynamic' | 'differencing'
 export type SectorSize = 512 | 4096
 
+/** Where a child says its parent is: relative to the child, as an absolute path, or on a volume named by its id. */
+export interface ParentPath {
+  kind: 'relative' | 'absolute' | 'volume'
+  /** As stored: in Windows form, with backslashes. */
+  path: string
+}
+
+/** What is known of an image beside its content. */
+export interface ImageInfo {
+  format: ImageFormat
+  type: ImageType
+  sizeBytes: number
+  /** Size of the file, to its end; what it takes on the medium may be less. */
+  fileBytes: number
+  logicalSectorSize: SectorSize
+  physicalSectorSize: SectorSize
+  blockSize: number
+  /** The disk id as text; undefined for raw. */
+  diskId: string | undefined
+  /** The program that made the image, as it named itself. */
+  creator: string | undefined
+  /** The id by which children know this image's content: VHDX DataWriteGuid, VHD unique id. */
+  linkage: string | undefined
+  /** What a differencing image says of its parent. */
+  parent: { linkage: string; paths: ParentPath[] } | undefined
+  /** Cylinders, heads and sectors a VHD footer tells. */
+  geometry: { cylinders: number; heads: number; sectorsPerTrack: number } | undefined
+}
+
 /**
  * An open disk image, seen as the disk it holds.
  *
@@ -23,7 +52,10 @@ export interface VirtualDisk extends AsyncDisposable {
   /** 16 bytes: VHDX virtual disk id (SCSI page 83h), VHD unique id; zeros for raw. As they lie in the file. */
   readonly diskId: Uint8Array
   readonly readOnly: boolean
+  /** The parent of a differencing image, open for reading; closed with this disk. */
+  readonly parent: VirtualDisk | undefined
 
+  info(): Promise<ImageInfo>
   /** Fills `buffer` from the disk. What was never written, or was trimmed, reads as zero (of a child: as the parent has it). */
   read(offset: number, buffer: Uint8Array): Promise<void>
   /** Writes the buffer. It must not change until the promise settles. */

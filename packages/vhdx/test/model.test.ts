@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { create, MemoryBackend, open } from '../src/index.ts'
+import { breathe } from './support/breathe.ts'
 import { Random, seededEnvironment } from './support/random.ts'
+import { reopenable } from './support/reopenable.ts'
 import { interestingRange, SparseModel } from './support/sparse-model.ts'
 import type { CreateOptions } from '../src/index.ts'
 
@@ -24,18 +26,6 @@ const shapes: CreateOptions[] = [
 /** More with BIS_SEEDS=n. */
 const seeds = Array.from({ length: Number(process.env['BIS_SEEDS'] ?? 2) }, (_, i) => i + 1)
 
-/** A backend handle that survives `close`, so that a test opens the same medium again. */
-function reopenable(medium: MemoryBackend) {
-  return {
-    read: (offset: number, buffer: Uint8Array) => medium.read(offset, buffer),
-    write: (offset: number, buffer: Uint8Array) => medium.write(offset, buffer),
-    flush: () => medium.flush(),
-    truncate: (size: number) => medium.truncate(size),
-    size: () => medium.size(),
-    close: async () => {},
-  }
-}
-
 describe.each(shapes)('$format $type, $sizeBytes bytes in blocks of $blockSize, sectors of $logicalSectorSize', (shape) => {
   it.each(seeds)('[VX-01] [VX-08] holds what a plain array would, over random operations and reopening, seed %i', async (seed) => {
     const random = new Random(seed)
@@ -45,6 +35,7 @@ describe.each(shapes)('$format $type, $sizeBytes bytes in blocks of $blockSize, 
     let disk = await create(reopenable(medium), { ...shape, environment })
     const fixed = disk.type === 'fixed'
     for (let step = 0; step < 120; step++) {
+      if (step % 10 === 0) await breathe()
       const [offset, length] = interestingRange(random, disk, disk.blockSize > 32 * MIB ? 64 * 1024 : 3 * MIB)
       switch (random.below(11)) {
         case 0: case 1: case 2: case 3: {

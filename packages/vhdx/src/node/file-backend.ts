@@ -13,11 +13,15 @@ const closeAsync = promisify(close)
 
 /** Files open for writing in this process, so that an image is not opened twice. */
 const writers = new Map<string, string>()
+/** Files that children read through in this process, and how many do. */
+const held = new Map<string, number>()
 
 export interface FileOptions {
   readOnly?: boolean
   /** Make the file; it must not exist. */
   create?: boolean
+  /** Keep this process from opening the file for writing meanwhile: it is someone's parent. */
+  held?: boolean
 }
 
 /** A file as a medium. `flush` is fdatasync, which also makes a changed size stable. */
@@ -25,14 +29,16 @@ export class FileBackend implements Backend {
   readonly readOnly: boolean
   readonly name: string
   readonly #fd: number
-  readonly #identity: string
+  readonly identity: string
+  readonly #held: boolean
   #closed = false
 
-  private constructor(fd: number, path: string, readOnly: boolean, identity: string) {
+  private constructor(fd: number, path: string, readOnly: boolean, identity: string, isHeld: boolean) {
     this.#fd = fd
     this.name = path
     this.readOnly = readOnly
-    this.#identity = identity
+    this.identity = identity
+    this.#held = isHeld
   }
 
   /**
@@ -51,9 +57,13 @@ export class FileBackend implements Backend {
       const identity = `${stats.dev}:${stats.ino}`
       if (!readOnly) {
         if (writers.has(identity)) throw new DiskImageError('in-use', `${path}: already open for writing in this process as ${writers.get(identity)}; close that first`)
+        if (held.has(identity)) throw new DiskImageError('in-use', `${path}: is the parent of a disk that is open in this process; close that first`)
         writers.set(identity, path)
+      } else if (options.held === true) {
+        if (writers.has(identity)) throw new DiskImageError('in-use', `${path}: is needed as a parent but open for writing in this process; close it first`)
+        held.set(identity, (held.get(identity) ?? 0) + 1)
       }
-      return new FileBackend(fd, path, readOnly, identity)
+      return new FileBackend(fd, path, readOnly, identity, readOnly && options.held === true)
     } catch (error) {
       await closeAsync(fd).catch(() => {})
       throw translate(error, path)
@@ -86,10 +96,16 @@ export class FileBackend implements Backend {
     return stats.size
   }
 
+  async modifiedAt(): Promise<number> {
+    const stats = await fstatAsync(this.#fd).catch(this.#fail)
+    return stats.mtimeMs
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    if (!this.readOnly) writers.delete(this.#identity)
+    if (!this.readOnly) writers.delete(this.identity)
+    if (this.#held) release(this.identity)
     await closeAsync(this.#fd).catch(this.#fail)
   }
 
@@ -114,4 +130,10 @@ export class FileBackend implements Backend {
   #fail = (error: unknown): never => {
     throw translate(error, this.name)
   }
+}
+
+function release(identity: string): void {
+  const rest = (held.get(identity) ?? 1) - 1
+  if (rest === 0) held.delete(identity)
+  else held.set(identity, rest)
 }

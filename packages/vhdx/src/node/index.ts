@@ -1,3 +1,5 @@
 export { FileBackend } from './file-backend.ts'
-export { createFile, openFile } from './open-file.ts'
+export { createChildFile, createFile, openFile } from './open-file.ts'
+export { findParentFile } from './parent-files.ts'
 export type { FileOptions } from './file-backend.ts'
+export type { CreateChildFileOptions } from './open-file.ts'

@@ -4,11 +4,13 @@ import { BlockWriter } from './block-writer.ts'
 import { hasData, ZERO } from './block-store.ts'
 import { GroupCommit } from './group-commit.ts'
 import { IoGate } from './io-gate.ts'
+import { imageInfo } from './image-info.ts'
 import { checkRange, mustBeWritable } from './range.ts'
 import { ZEROS } from './zeros.ts'
 import type { Backend } from '../backend.ts'
-import type { ImageFormat, ImageType, SectorSize, VirtualDisk } from '../virtual-disk.ts'
+import type { ImageFormat, ImageInfo, ImageType, SectorSize, VirtualDisk } from '../virtual-disk.ts'
 import type { BlockStore } from './block-store.ts'
+import type { ImageDescription } from './image-info.ts'
 
 /** Blocks whose map entries change in one go before other I/O gets its turn. */
 const STEP = 1024
@@ -23,7 +25,8 @@ export interface BlockDiskOptions {
   physicalSectorSize: SectorSize
   diskId: Uint8Array
   readOnly: boolean
-  parent?: VirtualDisk
+  parent: VirtualDisk | undefined
+  describe(): ImageDescription
 }
 
 /** A disk whose content lies in blocks that a map finds: VHDX, dynamic and differencing VHD. */
@@ -35,10 +38,11 @@ export class BlockDisk implements VirtualDisk {
   readonly blockSize: number
   readonly diskId: Uint8Array
   readonly readOnly: boolean
+  readonly parent: VirtualDisk | undefined
 
+  readonly #describe: () => ImageDescription
   readonly #backend: Backend
   readonly #store: BlockStore
-  readonly #parent: VirtualDisk | undefined
   readonly #reader: BlockReader
   readonly #writer: BlockWriter
   readonly #gate = new IoGate()
@@ -61,13 +65,18 @@ export class BlockDisk implements VirtualDisk {
     this.#sizeBytes = options.sizeBytes
     this.#backend = backend
     this.#store = store
-    this.#parent = parent
+    this.parent = parent
+    this.#describe = options.describe
     this.#reader = new BlockReader({ backend, store, parent, sectorSize: options.logicalSectorSize })
     this.#writer = new BlockWriter({ backend, store, hasParent: parent !== undefined, sectorSize: options.logicalSectorSize })
   }
 
   get sizeBytes(): number {
     return this.#sizeBytes
+  }
+
+  info(): Promise<ImageInfo> {
+    return imageInfo(this, this.#backend, this.#describe())
   }
 
   async read(offset: number, buffer: Uint8Array): Promise<void> {
@@ -106,14 +115,14 @@ export class BlockDisk implements VirtualDisk {
     checkRange(this, offset, length)
     const store = this.#store
     // Without a zero state, giving a child's block back would show the parent's content.
-    if (store.keepsBlocks || (this.#parent !== undefined && !store.hasZeroState)) return
+    if (store.keepsBlocks || (this.parent !== undefined && !store.hasZeroState)) return
     const first = Math.ceil(offset / this.blockSize)
     const end = this.#endOfWhole(offset + length)
     if (first >= end) return
     await this.#begin()
     await this.#inSteps(first, end, async (block) => {
       const place = store.peek(block) ?? (await store.get(block))
-      if (hasData(place) || (this.#parent !== undefined && place !== ZERO)) await store.clear(block)
+      if (hasData(place) || (this.parent !== undefined && place !== ZERO)) await store.clear(block)
     })
   }
 
@@ -127,13 +136,13 @@ export class BlockDisk implements VirtualDisk {
     const end = Math.ceil((offset + length) / this.blockSize)
     const wholeFrom = Math.ceil(offset / this.blockSize)
     const wholeEnd = this.#endOfWhole(offset + length)
-    const canClear = this.#parent === undefined || store.hasZeroState
+    const canClear = this.parent === undefined || store.hasZeroState
     const toWrite: number[] = []
     await this.#inSteps(first, end, async (block) => {
       const place = store.peek(block) ?? (await store.get(block))
       const whole = block >= wholeFrom && block < wholeEnd
       if (place === ZERO) return
-      if (this.#parent === undefined && !hasData(place)) {
+      if (this.parent === undefined && !hasData(place)) {
         // Absent reads as zero here, but by the VHDX document other programs may return anything.
         if (store.hasZeroState) await store.clear(block)
       } else if (whole && canClear && !store.keepsBlocks) {
@@ -158,7 +167,7 @@ export class BlockDisk implements VirtualDisk {
       if (sizeBytes === this.#sizeBytes) return
       await this.#begin()
       await this.#commits.run()
-      const apply = await this.#store.resize(sizeBytes, this.#parent?.sizeBytes ?? 0)
+      const apply = await this.#store.resize(sizeBytes, this.parent?.sizeBytes ?? 0)
       try {
         await apply()
       } catch (error) {
@@ -239,7 +248,7 @@ export class BlockDisk implements VirtualDisk {
       }
     } finally {
       await this.#backend.close()
-      await this.#parent?.close()
+      await this.parent?.close()
     }
   }
 

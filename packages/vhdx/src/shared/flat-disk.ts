@@ -1,10 +1,12 @@
 import { readZeroPadded } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
 import { IoGate } from './io-gate.ts'
+import { imageInfo } from './image-info.ts'
 import { checkRange, mustBeWritable } from './range.ts'
 import { ZEROS } from './zeros.ts'
 import type { Backend } from '../backend.ts'
-import type { ImageFormat, SectorSize, VirtualDisk } from '../virtual-disk.ts'
+import type { ImageFormat, ImageInfo, SectorSize, VirtualDisk } from '../virtual-disk.ts'
+import type { ImageDescription } from './image-info.ts'
 
 export interface FlatDiskOptions {
   format: ImageFormat
@@ -13,6 +15,7 @@ export interface FlatDiskOptions {
   physicalSectorSize: SectorSize
   diskId: Uint8Array
   readOnly: boolean
+  describe(): ImageDescription
   /** Throws for a size the format cannot have. */
   checkSize(sizeBytes: number): void
   /** Makes the file one of a disk of another size; stable when it resolves. */
@@ -28,6 +31,7 @@ export class FlatDisk implements VirtualDisk {
   readonly blockSize: number
   readonly diskId: Uint8Array
   readonly readOnly: boolean
+  readonly parent = undefined
   readonly #backend: Backend
   readonly #options: FlatDiskOptions
   readonly #gate = new IoGate()
@@ -49,6 +53,10 @@ export class FlatDisk implements VirtualDisk {
 
   get sizeBytes(): number {
     return this.#sizeBytes
+  }
+
+  info(): Promise<ImageInfo> {
+    return imageInfo(this, this.#backend, this.#options.describe())
   }
 
   async read(offset: number, buffer: Uint8Array): Promise<void> {

@@ -4,9 +4,11 @@ import { randomUuid } from '../shared/guid.ts'
 import { encodeDynamicHeader } from './dynamic-header.ts'
 import { encodeFooter, VHD_TYPE, vhdTime } from './footer.ts'
 import { chsGeometry } from './geometry.ts'
+import { layOutLocators } from './parent-locator.ts'
 import { MAX_VHD_DISK, tableBytes, VHD_SECTOR } from './image.ts'
 import type { Backend } from '../backend.ts'
 import type { Environment } from '../shared/environment.ts'
+import type { ParentPath } from '../virtual-disk.ts'
 import type { Footer } from './footer.ts'
 
 const HEADER_OFFSET = 512
@@ -14,7 +16,9 @@ const BAT_OFFSET = 1536
 const TABLE_STEP = MIB
 
 export interface VhdLayout {
-  type: 'fixed' | 'dynamic'
+  type: 'fixed' | 'dynamic' | 'differencing'
+  /** What a differencing image says of its parent. */
+  parent?: { id: Uint8Array; timestamp: number; name: string; paths: readonly ParentPath[] }
   /** Disk size in bytes: whole 512-byte sectors, up to 2040 GiB. */
   sizeBytes: number
   /** Of a dynamic image: power of two, 512 KiB–256 MiB. Default 2 MiB, the only one every program reads. */
@@ -34,8 +38,8 @@ export async function createVhd(backend: Backend, layout: VhdLayout, environment
     timestamp: vhdTime(environment.now()),
     dataOffset: type === 'fixed' ? undefined : HEADER_OFFSET,
   })
-  const end = type === 'fixed' ? sizeBytes : await writeMap(backend, sizeBytes, blockSize)
-  if (type === 'dynamic') await backend.write(0, encodeFooter(footer))
+  const end = type === 'fixed' ? sizeBytes : await writeMap(backend, sizeBytes, blockSize, layout.parent)
+  if (type !== 'fixed') await backend.write(0, encodeFooter(footer))
   await backend.write(end, encodeFooter(footer))
   await backend.flush()
 }
@@ -60,26 +64,28 @@ export function newFooter(values: Pick<Footer, 'type' | 'uniqueId' | 'timestamp'
   }
 }
 
-/** Dynamic header and an empty block table; gives their end. */
-async function writeMap(backend: Backend, sizeBytes: number, blockSize: number): Promise<number> {
+/** Dynamic header, empty block table and parent locators; gives their end. */
+async function writeMap(backend: Backend, sizeBytes: number, blockSize: number, parent: VhdLayout['parent']): Promise<number> {
   const maxEntries = Math.ceil(sizeBytes / blockSize)
+  const length = tableBytes(maxEntries)
+  const { locators, texts, end } = layOutLocators(parent?.paths ?? [], BAT_OFFSET + length)
   const header = encodeDynamicHeader({
     batOffset: BAT_OFFSET,
     version: 0x00010000,
     maxEntries,
     blockSize,
-    parentId: new Uint8Array(16),
-    parentTimestamp: 0,
-    parentName: '',
-    locators: [],
+    parentId: parent?.id ?? new Uint8Array(16),
+    parentTimestamp: parent?.timestamp ?? 0,
+    parentName: parent?.name ?? '',
+    locators,
   })
   await backend.write(HEADER_OFFSET, header)
-  const length = tableBytes(maxEntries)
+  for (const text of texts) await backend.write(text.offset, text.bytes)
   const unused = new Uint8Array(Math.min(TABLE_STEP, length)).fill(0xff)
   for (let done = 0; done < length; done += unused.length) {
     await backend.write(BAT_OFFSET + done, unused.subarray(0, Math.min(unused.length, length - done)))
   }
-  return BAT_OFFSET + length
+  return end
 }
 
 function check({ sizeBytes, diskId }: VhdLayout, blockSize: number): void {

@@ -16,6 +16,7 @@ import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
 import type { Page, SealedGranule } from '../shared/metadata-pages.ts'
 import type { Allocation } from '../shared/space.ts'
 import type { DynamicHeader } from './dynamic-header.ts'
+import type { Chs } from './geometry.ts'
 import type { FoundFooter } from './image.ts'
 
 const PAGE = 4096
@@ -53,6 +54,12 @@ export class VhdStore implements BlockStore {
     this.tracksSectors = !this.#isChild
     this.#full = new Uint8Array(Math.ceil(this.blockCount / 8))
     this.#pages = new MetadataPages(backend, { pageSize: PAGE, granule: VHD_SECTOR, maxPages: MAX_PAGES })
+  }
+
+  /** Cylinders, heads and sectors as the footer has them. */
+  get geometry(): Chs {
+    const { cylinders, heads, sectorsPerTrack } = this.#found.footer
+    return { cylinders, heads, sectorsPerTrack }
   }
 
   get blockCount(): number {

@@ -21,7 +21,9 @@ const BAT_OFFSET = 3 * MIB
 const TABLE_STEP = MIB
 
 export interface VhdxLayout {
-  type: 'fixed' | 'dynamic'
+  type: 'fixed' | 'dynamic' | 'differencing'
+  /** Parent locator item of a differencing image. */
+  parentLocator?: Uint8Array
   /** Disk size in bytes: whole logical sectors, up to 64 TiB. */
   sizeBytes: number
   /** Power of two, 1–256 MiB. Default 2 MiB up to 4 TiB of disk, 32 MiB above. */
@@ -38,12 +40,13 @@ export interface VhdxLayout {
 export async function createVhdx(backend: Backend, layout: VhdxLayout, environment: Environment): Promise<void> {
   const values = {
     diskSize: layout.sizeBytes,
-    blockSize: layout.blockSize ?? (layout.sizeBytes > 4 * TIB ? 32 * MIB : 2 * MIB),
+    blockSize: layout.blockSize ?? (layout.type !== 'differencing' && layout.sizeBytes > 4 * TIB ? 32 * MIB : 2 * MIB),
     logicalSectorSize: layout.logicalSectorSize ?? 512,
     physicalSectorSize: layout.physicalSectorSize ?? 4096,
     diskId: layout.diskId ?? randomGuid(environment),
     leaveBlocksAllocated: layout.type === 'fixed',
-    hasParent: false,
+    hasParent: layout.parentLocator !== undefined,
+    ...(layout.parentLocator === undefined ? {} : { parentLocator: layout.parentLocator }),
   }
   check(values)
   const geometry = batGeometry(values)

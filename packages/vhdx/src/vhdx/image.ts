@@ -4,6 +4,7 @@ import { isZero, randomGuid } from '../shared/guid.ts'
 import { MetadataPages } from '../shared/metadata-pages.ts'
 import { Bat, BAT_ENTRY_BYTES } from './bat.ts'
 import { batGeometry } from './bat-geometry.ts'
+import { creatorOf, FILE_IDENTIFIER_BYTES } from './file-identifier.ts'
 import { Headers } from './headers.ts'
 import { FIRST_FREE, REGION_TABLE_BYTES, REGION_TABLE_OFFSETS, SECTOR } from './layout.ts'
 import { logEffect } from './log-effect.ts'
@@ -23,6 +24,7 @@ const MAX_PAGES = 256
 
 /** The structures of an open VHDX file, log already replayed. */
 export interface VhdxImage {
+  creator: string
   backend: Backend
   headers: Headers
   regions: RegionTable
@@ -38,6 +40,8 @@ export async function readVhdx(medium: Backend, options: { readOnly: boolean; en
   if (size < FIRST_FREE) {
     throw new DiskImageError('truncated', `the file has ${size} bytes; the headers of a VHDX alone take ${FIRST_FREE}`)
   }
+  const identifier = new Uint8Array(FILE_IDENTIFIER_BYTES)
+  await medium.read(0, identifier)
   const headers = await Headers.read(medium)
   const backend = isZero(headers.current.logGuid) ? medium : await replay(medium, headers, options)
 
@@ -59,7 +63,7 @@ export async function readVhdx(medium: Backend, options: { readOnly: boolean; en
     throw new DiskImageError('truncated', `VHDX block allocation table at ${at(region.offset)}: the file ends inside it; its end was lost`)
   }
   const pages = new MetadataPages(backend, { pageSize: PAGE, granule: SECTOR, maxPages: MAX_PAGES })
-  return { backend, headers, regions, metadata, geometry, pages, bat: new Bat(pages, region.offset) }
+  return { creator: creatorOf(identifier), backend, headers, regions, metadata, geometry, pages, bat: new Bat(pages, region.offset) }
 }
 
 /** What lies at fixed places of an open file, for maps of its space. */

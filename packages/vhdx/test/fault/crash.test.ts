@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { create, open } from '../../src/index.ts'
+import { create, createChild, MemoryBackend, open } from '../../src/index.ts'
+import { breathe } from '../support/breathe.ts'
 import { CrashMedium } from '../support/crash-medium.ts'
 import { Random, seededEnvironment } from '../support/random.ts'
+import { reopenable } from '../support/reopenable.ts'
 import { SectorHistory } from '../support/sector-history.ts'
-import type { CreateOptions, VirtualDisk } from '../../src/index.ts'
+import type { CreateOptions, Environment, VirtualDisk } from '../../src/index.ts'
 
 const MIB = 1024 * 1024
 
@@ -11,11 +13,13 @@ const MIB = 1024 * 1024
 const seeds = Array.from({ length: Number(process.env['BIS_SEEDS'] ?? 2) }, (_, i) => i + 1)
 const CUTS = 25
 
-const shapes: CreateOptions[] = [
+const shapes: (CreateOptions & { childBlocks?: number })[] = [
   { format: 'vhdx', type: 'dynamic', sizeBytes: 12 * MIB, blockSize: MIB },
   { format: 'vhdx', type: 'dynamic', sizeBytes: 9 * MIB, blockSize: 2 * MIB, logicalSectorSize: 4096 },
   { format: 'vhdx', type: 'fixed', sizeBytes: 4 * MIB, blockSize: MIB },
   { format: 'vhd', type: 'dynamic', sizeBytes: 6 * MIB, blockSize: 512 * 1024 },
+  { format: 'vhdx', type: 'dynamic', sizeBytes: 9 * MIB, blockSize: MIB, childBlocks: 2 * MIB },
+  { format: 'vhd', type: 'dynamic', sizeBytes: 6 * MIB, blockSize: 2 * MIB, childBlocks: 512 * 1024 },
 ]
 
 /** Batches of calls side by side on places of their own, with flushes between and among them. */
@@ -46,10 +50,11 @@ async function work(disk: VirtualDisk, history: SectorHistory, random: Random, n
       const length = Math.min(disk.sizeBytes - offset, disk.blockSize * (1 + random.below(2)))
       const whole = offset + length === disk.sizeBytes ? length : length - (length % disk.blockSize)
       const { done } = history.zero(offset, whole, now)
-      await (random.chance(0.5) ? disk.trim(offset, length) : disk.writeZeroes(offset, whole))
+      const keepsParent = disk.type === 'differencing' && disk.format === 'vhd'
+      await (random.chance(0.5) && !keepsParent ? disk.trim(offset, length) : disk.writeZeroes(offset, whole))
       done()
     }
-    if (random.chance(0.1)) {
+    if (random.chance(0.1) && (disk.type !== 'differencing' || disk.format === 'vhdx')) {
       const size = Math.floor(((0.5 + random.below(100) / 66) * disk.sizeBytes) / disk.logicalSectorSize) * disk.logicalSectorSize
       const to = Math.min(size, 16 * MIB)
       const from = Math.min(to, disk.sizeBytes)
@@ -66,32 +71,33 @@ async function work(disk: VirtualDisk, history: SectorHistory, random: Random, n
   }
 }
 
-describe.each(shapes)('power cut: $format $type, $sizeBytes bytes in blocks of $blockSize', (shape) => {
+describe.each(shapes)('power cut: $format $type, $sizeBytes bytes in blocks of $blockSize, child of $childBlocks', ({ childBlocks, ...shape }) => {
   it.each(seeds)('[VX-03] [VX-07] loses nothing that was flushed and shows nothing foreign, seed %i', async (seed) => {
     const random = new Random(seed)
     const environment = seededEnvironment(seed)
     const sectorSize = shape.logicalSectorSize ?? 512
-    const empty = new CrashMedium(random, sectorSize)
-    await (await create(empty.backend(), { ...shape, environment })).close()
-    const medium = new CrashMedium(random, sectorSize, await contentOf(empty, random))
     const history = new SectorHistory(sectorSize)
+    const { start, parent } = await makeImage(shape, childBlocks, history, environment)
+    const findParent = async () => parent && reopenable(parent)
+    const medium = new CrashMedium(random, sectorSize, start)
     const now = () => medium.tick()
     for (let session = 0; session < 2; session++) {
-      const disk = await open(medium.backend(), { environment })
+      const disk = await open(medium.backend(), { environment, findParent })
       await work(disk, history, random, now)
       const { done } = history.flush(now)
       await disk.close()
       done()
     }
     for (let i = 0; i < CUTS; i++) {
+      await breathe()
       const cut = i === 0 ? medium.now : random.below(medium.now)
       const message = `seed ${seed}, cut at ${cut} of ${medium.now}`
       const rest = await medium.after(cut, random)
-      const handle = { ...bind(rest), close: async () => {} }
-      const readOnly = await open(handle, { readOnly: true })
+      const handle = reopenable(rest)
+      const readOnly = await open(handle, { readOnly: true, findParent })
       await expect(history.check(readOnly, cut), `${message}, read-only`).resolves.toBeUndefined()
       await readOnly.close()
-      const disk = await open(handle, { environment })
+      const disk = await open(handle, { environment, findParent })
       await expect(history.check(disk, cut), message).resolves.toBeUndefined()
       // The image goes on being usable, and its free space is free.
       const probe = new Uint8Array(disk.logicalSectorSize)
@@ -100,26 +106,47 @@ describe.each(shapes)('power cut: $format $type, $sizeBytes bytes in blocks of $
         await disk.write(offset, probe)
       }
       await disk.close()
-      const again = await open(handle, { readOnly: true })
+      const again = await open(handle, { readOnly: true, findParent })
       await expect(history.check(again, cut), `${message}, after another session`).resolves.toBeUndefined()
       await again.close()
     }
   })
 })
 
-async function contentOf(medium: CrashMedium, random: Random): Promise<Uint8Array> {
-  const backend = await medium.after(medium.now, random)
-  const bytes = new Uint8Array(await backend.size())
-  await backend.read(0, bytes)
-  return bytes
+/** An empty image's bytes; of a child, with a parent that was filled and closed long ago. */
+async function makeImage(
+  shape: CreateOptions,
+  childBlocks: number | undefined,
+  history: SectorHistory,
+  environment: Environment,
+): Promise<{ start: Uint8Array; parent: MemoryBackend | undefined }> {
+  const base = new MemoryBackend()
+  const disk = await create(reopenable(base), { ...shape, environment })
+  if (childBlocks === undefined) {
+    await disk.close()
+    return { start: await contentOf(base), parent: undefined }
+  }
+  for (let offset = 0; offset < disk.sizeBytes; offset += 192 * 1024) {
+    const { bytes, done } = history.write(offset, Math.min(100 * 1024, disk.sizeBytes - offset), () => -3)
+    await disk.write(offset, bytes)
+    done()
+  }
+  history.flush(() => -2).done()
+  await disk.close()
+  const child = new MemoryBackend()
+  const made = await createChild(reopenable(child), {
+    parent: await open(reopenable(base), { readOnly: true }),
+    paths: [],
+    findParent: async () => reopenable(base),
+    blockSize: childBlocks,
+    environment,
+  })
+  await made.close()
+  return { start: await contentOf(child), parent: base }
 }
 
-function bind(medium: Awaited<ReturnType<CrashMedium['after']>>) {
-  return {
-    read: medium.read.bind(medium),
-    write: medium.write.bind(medium),
-    flush: medium.flush.bind(medium),
-    truncate: medium.truncate.bind(medium),
-    size: medium.size.bind(medium),
-  }
+async function contentOf(medium: MemoryBackend): Promise<Uint8Array> {
+  const bytes = new Uint8Array(await medium.size())
+  await medium.read(0, bytes)
+  return bytes
 }

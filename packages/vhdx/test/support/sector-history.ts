@@ -41,7 +41,7 @@ export class SectorHistory {
 
   /** Throws at the first sector of the disk that holds what it must not. */
   async check(disk: VirtualDisk, cut: number): Promise<void> {
-    const stable = Math.max(-1, ...this.#flushes.filter(({ completed }) => completed <= cut).map(({ issued }) => issued))
+    const stable = Math.max(Number.NEGATIVE_INFINITY, ...this.#flushes.filter(({ completed }) => completed <= cut).map(({ issued }) => issued))
     const buffer = new Uint8Array(1024 * 1024)
     const view = viewOf(buffer)
     for (let offset = 0; offset < disk.sizeBytes; offset += buffer.length) {
