@@ -188,7 +188,7 @@
     (param $header i32) (param $header_length i32) (param $payload i32) (param $payload_length i32) (param $public i32)
     (result i32)
     (local $ring i32) (local $data i32) (local $size i32) (local $write i32) (local $read i32)
-    (local $length i32) (local $at i32) (local $end i32) (local $id i64)
+    (local $length i32) (local $at i32) (local $end i32) (local $descriptor v128)
     (local.set $size (i32.load offset=4 (local.get $p)))
     (local.set $write (i32.load offset=8 (local.get $p)))
     (local.set $read (i32.load offset=16 (local.get $p)))
@@ -211,24 +211,26 @@
     (local.set $ring (i32.load (local.get $p)))
     (local.set $data (i32.add (local.get $ring) (i32.const 4096)))
     (local.set $at (i32.add (local.get $data) (local.get $write)))
-    (local.set $id
-      (i64.or
-        (i64.extend_i32_u (local.get $id_low))
-        (i64.shl (i64.extend_i32_u (local.get $id_high)) (i64.const 32))))
-    ;; descriptor: u16 type, u16 header length / 8, u16 length / 8, u16 flags, u64 transaction id
-    (i32.store (local.get $at)
-      (i32.or
-        (i32.and (local.get $kind) (i32.const 0xffff))
-        (i32.shl (i32.add (local.get $header_length) (i32.const 16)) (i32.const 13))))
-    (i32.store offset=4 (local.get $at)
-      (i32.or
-        (i32.shr_u (local.get $length) (i32.const 3))
-        (i32.and (local.get $kind) (i32.const 0xffff0000))))
+    ;; u16 type, u16 header length / 8, u16 length / 8, u16 flags, u64 transaction id: one store, as the reader's processor
+    ;; may have to take it from the store buffer with one load
+    (local.set $descriptor
+      (i32x4.replace_lane 3
+        (i32x4.replace_lane 2
+          (i32x4.replace_lane 1
+            (i32x4.splat
+              (i32.or
+                (i32.and (local.get $kind) (i32.const 0xffff))
+                (i32.shl (i32.add (local.get $header_length) (i32.const 16)) (i32.const 13))))
+            (i32.or
+              (i32.shr_u (local.get $length) (i32.const 3))
+              (i32.and (local.get $kind) (i32.const 0xffff0000))))
+          (local.get $id_low))
+        (local.get $id_high)))
     (local.set $end (i32.add (i32.add (local.get $write) (local.get $length)) (i32.const 8)))
     (if (i32.le_u (local.get $end) (local.get $size))
       (then
         ;; in one piece
-        (i64.store offset=8 (local.get $at) (local.get $id))
+        (v128.store (local.get $at) (local.get $descriptor))
         ;; the padding is 0, never an old packet's bytes
         (if (i32.and (local.get $payload_length) (i32.const 7))
           (then (i64.store (i32.sub (i32.add (local.get $at) (local.get $length)) (i32.const 8)) (i64.const 0))))
@@ -246,9 +248,10 @@
         (local.set $end (select (i32.const 0) (local.get $end) (i32.eq (local.get $end) (local.get $size)))))
       (else
         ;; around the end, which may come between any two parts of 8 bytes
-        (i64.store
+        (v128.store64_lane 0 (local.get $at) (local.get $descriptor))
+        (v128.store64_lane 1
           (call $place (local.get $data) (local.get $size) (i32.add (local.get $write) (i32.const 8)))
-          (local.get $id))
+          (local.get $descriptor))
         (if (i32.and (local.get $payload_length) (i32.const 7))
           (then
             (i64.store
@@ -335,11 +338,11 @@
       (i32.sub (local.get $write) (local.get $read))
       (select (i32.load offset=4 (local.get $c)) (i32.const 0) (i32.gt_u (local.get $read) (local.get $write)))))
 
-  ;; Copies the next packet to the scratch: its first 8 bytes, which are checked in their copy, then the rest.
+  ;; Copies the next packet to the scratch: its descriptor, which is checked in its copy, then the rest.
   ;; Result: 0 empty, 1 packet, 2 too long (in the scratch its lengths, both the whole, and else 0), 3 dead ring.
   (func (export "next") (param $c i32) (result i32)
     (local $size i32) (local $read i32) (local $write i32) (local $readable i32) (local $from i32)
-    (local $word i64) (local $header_length i32) (local $length i32) (local $end i32)
+    (local $descriptor v128) (local $header_length i32) (local $length i32) (local $end i32)
     (if (i32.load offset=32 (local.get $c)) (then (return (i32.const 3))))
     (local.set $read (i32.load offset=8 (local.get $c)))
     (local.set $write (i32.load offset=16 (local.get $c)))
@@ -364,12 +367,16 @@
         (i32.store offset=36 (local.get $c) (local.get $readable))
         (return (i32.const 3))))
     (local.set $from (i32.add (i32.add (i32.load (local.get $c)) (i32.const 4096)) (local.get $read)))
-    (local.set $word (i64.load (local.get $from)))
-    (i64.store offset=128 (local.get $c) (local.get $word))
-    (local.set $header_length
-      (i32.and (i32.shr_u (i32.wrap_i64 (local.get $word)) (i32.const 13)) (i32.const 0x7fff8)))
-    (local.set $length
-      (i32.and (i32.wrap_i64 (i64.shr_u (local.get $word) (i64.const 29))) (i32.const 0x7fff8)))
+    (local.set $descriptor
+      (if (result v128) (i32.le_u (i32.add (local.get $read) (i32.const 16)) (local.get $size))
+        (then (v128.load (local.get $from)))
+        (else
+          (v128.load64_lane 1
+            (i32.add (i32.load (local.get $c)) (i32.const 4096))
+            (v128.load64_zero (local.get $from))))))
+    (v128.store offset=128 (local.get $c) (local.get $descriptor))
+    (local.set $header_length (i32.shl (i16x8.extract_lane_u 1 (local.get $descriptor)) (i32.const 3)))
+    (local.set $length (i32.shl (i16x8.extract_lane_u 2 (local.get $descriptor)) (i32.const 3)))
     (local.set $end (i32.add (local.get $length) (i32.const 8)))
     (if (i32.or
           (i32.or
@@ -394,16 +401,16 @@
     (if (i32.le_u (local.get $end) (local.get $size))
       (then
         (call $copy
-          (i32.add (local.get $c) (i32.const 136))
-          (i32.add (local.get $from) (i32.const 8))
-          (i32.sub (local.get $length) (i32.const 8))))
+          (i32.add (local.get $c) (i32.const 144))
+          (i32.add (local.get $from) (i32.const 16))
+          (i32.sub (local.get $length) (i32.const 16))))
       (else
         (call $copy_out
           (i32.add (i32.load (local.get $c)) (i32.const 4096))
           (local.get $size)
-          (i32.add (local.get $read) (i32.const 8))
-          (i32.add (local.get $c) (i32.const 136))
-          (i32.sub (local.get $length) (i32.const 8)))))
+          (i32.add (local.get $read) (i32.const 16))
+          (i32.add (local.get $c) (i32.const 144))
+          (i32.sub (local.get $length) (i32.const 16)))))
     (i64.store offset=40 (local.get $c) (i64.add (i64.load offset=40 (local.get $c)) (i64.const 1)))
     (i32.const 1))
 
