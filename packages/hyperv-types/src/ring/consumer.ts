@@ -53,8 +53,6 @@ export interface RingConsumer {
   readonly oversized: number
   /** Signals to a blocked producer that were due. */
   readonly signals: number
-  /** Times an index was published without need of a signal. */
-  readonly suppressedSignals: number
   readonly masked: boolean
 
   /** Copies the next packet into private memory, checks it, and presents it as `packet`. Frees nothing before `commit`. */

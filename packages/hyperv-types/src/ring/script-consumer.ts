@@ -16,7 +16,6 @@ export class ScriptConsumer implements RingConsumer {
   packets = 0
   oversized = 0
   signals = 0
-  suppressedSignals = 0
   masked = false
 
   readonly #access: RingMemory
@@ -85,7 +84,6 @@ export class ScriptConsumer implements RingConsumer {
         return true
       }
     }
-    this.suppressedSignals++
     return false
   }
 

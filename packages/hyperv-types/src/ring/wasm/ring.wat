@@ -15,7 +15,7 @@
 ;;   36  the number at fault                       36  the number at fault
 ;;   40  packets (u64)                             40  packets (u64)
 ;;   48  signals due (u64)                         48  signals due (u64)
-;;   56  indices published (u64)                   56  indices published (u64)
+;;   56  packets less indices published (u64)
 ;;   64  packets refused (u64)                     64  packets too long (u64)
 ;;                                                128  scratch: the packet last taken
 ;;
@@ -142,7 +142,7 @@
     (local.set $ring (i32.load (local.get $p)))
     (local.set $old (i32.load offset=12 (local.get $p)))
     (i32.store offset=12 (local.get $p) (i32.load offset=8 (local.get $p)))
-    (i64.store offset=56 (local.get $p) (i64.add (i64.load offset=56 (local.get $p)) (i64.const 1)))
+    (i64.store offset=56 (local.get $p) (i64.sub (i64.load offset=56 (local.get $p)) (i64.const 1)))
     (i32.atomic.store (local.get $ring) (i32.load offset=8 (local.get $p)))
     (if (i32.atomic.load offset=8 (local.get $ring)) (then (return)))
     (if (i32.eqz (call $refresh_read (local.get $p))) (then (return)))
@@ -238,10 +238,17 @@
           (then (call $copy (i32.add (local.get $at) (i32.const 16)) (local.get $header) (local.get $header_length))))
         (if (i32.ne (local.get $payload) (i32.const -1))
           (then
-            (call $copy
-              (i32.add (i32.add (local.get $at) (i32.const 16)) (local.get $header_length))
-              (local.get $payload)
-              (local.get $payload_length))))
+            (if (i32.gt_u (local.get $payload_length) (i32.const 256))
+              (then
+                (memory.copy
+                  (i32.add (i32.add (local.get $at) (i32.const 16)) (local.get $header_length))
+                  (local.get $payload)
+                  (local.get $payload_length)))
+              (else
+                (call $copy
+                  (i32.add (i32.add (local.get $at) (i32.const 16)) (local.get $header_length))
+                  (local.get $payload)
+                  (local.get $payload_length))))))
         ;; trailer: u32 0, u32 where the packet began
         (i64.store (i32.add (local.get $at) (local.get $length))
           (i64.shl (i64.extend_i32_u (local.get $write)) (i64.const 32)))
@@ -278,15 +285,18 @@
       (then
         (if (i32.le_u (local.get $at) (i32.add (local.get $length) (i32.const 8)))
           (then (call $cancel_pending (local.get $p))))))
-    (if (i32.eqz (local.get $public)) (then (return (i32.const 0))))
-    ;; after a batch, the long way
+    ;; in a batch, or after one that waits to be published: the long way
     (if (i32.or
-          (i32.ne (local.get $write) (i32.load offset=12 (local.get $p)))
-          (i32.load offset=28 (local.get $p)))
-      (then (return (call $publish (local.get $p)))))
+          (i32.eqz (local.get $public))
+          (i32.or
+            (i32.ne (local.get $write) (i32.load offset=12 (local.get $p)))
+            (i32.load offset=28 (local.get $p))))
+      (then
+        (i64.store offset=56 (local.get $p) (i64.add (i64.load offset=56 (local.get $p)) (i64.const 1)))
+        (if (i32.eqz (local.get $public)) (then (return (i32.const 0))))
+        (return (call $publish (local.get $p)))))
     ;; as $make_public
     (i32.store offset=12 (local.get $p) (local.get $end))
-    (i64.store offset=56 (local.get $p) (i64.add (i64.load offset=56 (local.get $p)) (i64.const 1)))
     (i32.atomic.store (local.get $ring) (local.get $end))
     (if (i32.atomic.load offset=8 (local.get $ring)) (then (return (i32.const 0))))
     (local.set $read (i32.atomic.load offset=4 (local.get $ring)))
@@ -400,10 +410,17 @@
         (return (i32.const 2))))
     (if (i32.le_u (local.get $end) (local.get $size))
       (then
-        (call $copy
-          (i32.add (local.get $c) (i32.const 144))
-          (i32.add (local.get $from) (i32.const 16))
-          (i32.sub (local.get $length) (i32.const 16))))
+        (if (i32.gt_u (local.get $length) (i32.const 256))
+          (then
+            (memory.copy
+              (i32.add (local.get $c) (i32.const 144))
+              (i32.add (local.get $from) (i32.const 16))
+              (i32.sub (local.get $length) (i32.const 16))))
+          (else
+            (call $copy
+              (i32.add (local.get $c) (i32.const 144))
+              (i32.add (local.get $from) (i32.const 16))
+              (i32.sub (local.get $length) (i32.const 16))))))
       (else
         (call $copy_out
           (i32.add (i32.load (local.get $c)) (i32.const 4096))
@@ -422,7 +439,6 @@
     (local.set $taken (i32.sub (local.get $read) (i32.load offset=12 (local.get $c))))
     (if (i32.eqz (local.get $taken)) (then (return (i32.const 0))))
     (i32.store offset=12 (local.get $c) (local.get $read))
-    (i64.store offset=56 (local.get $c) (i64.add (i64.load offset=56 (local.get $c)) (i64.const 1)))
     (local.set $ring (i32.load (local.get $c)))
     (i32.atomic.store offset=4 (local.get $ring) (local.get $read))
     (local.set $pending (i32.atomic.load offset=12 (local.get $ring)))

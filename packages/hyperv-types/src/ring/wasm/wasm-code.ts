@@ -37,7 +37,8 @@ export const StateOffset = {
   faultNumber: 36,
   packets: 40,
   signals: 48,
-  publishes: 56,
+  /** Packets less the times an index was published: 0 without batches. */
+  joint: 56,
   refused: 64,
 } as const
 

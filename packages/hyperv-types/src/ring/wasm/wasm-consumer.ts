@@ -83,10 +83,6 @@ export class WasmConsumer implements RingConsumer {
     return counter(this.#state, StateOffset.signals)
   }
 
-  get suppressedSignals(): number {
-    return counter(this.#state, StateOffset.publishes) - this.signals
-  }
-
   next(): ReadResult {
     return this.#code.next(this.#stateAt) as ReadResult
   }

@@ -81,7 +81,7 @@ export class WasmProducer implements RingProducer {
   }
 
   get suppressedSignals(): number {
-    return counter(this.#state, StateOffset.publishes) - this.signals
+    return this.packets - counter(this.#state, StateOffset.joint) - this.signals
   }
 
   get ringFull(): number {
