@@ -98,6 +98,11 @@ export class Partition implements Hypervisor {
     return this.#poweredOff
   }
 
+  /** VP indices are below this; with holes it is more than the number of processors. */
+  get vpIndexLimit(): number {
+    return Math.max(...this.#processors.map(({ index }) => index)) + 1
+  }
+
   /** Counters of this partition; they only grow. */
   get statistics(): PartitionStatistics {
     const { messagesPosted, eventsSignaled, unknownConnections } = this.#ports

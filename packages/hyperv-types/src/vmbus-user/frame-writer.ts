@@ -1,6 +1,5 @@
 import type { ResultCode } from './frames.ts'
 import {
-  errorFrame,
   eventFrame,
   FrameType,
   frameHeader,
@@ -17,7 +16,6 @@ import {
 const HEADER_BYTES = frameHeader.size
 /** Header, fixed part and the longest message. */
 const SCRATCH_BYTES = 512
-const MAX_ERROR_TEXT = 1024
 
 /**
  * Builds the frames that flow all the time. Each method returns a window on one buffer, valid until the next call;
@@ -96,10 +94,4 @@ export function encodeHelloAck(result: ResultCode): Uint8Array {
 
 export function encodeMemoryAck(result: ResultCode): Uint8Array {
   return encodeFrame(FrameType.MEMORY_ACK, memoryAckFrame.encode({ result }))
-}
-
-/** A longer text is cut. */
-export function encodeError(code: number, text: string): Uint8Array {
-  const bytes = new TextEncoder().encode(text).subarray(0, MAX_ERROR_TEXT)
-  return encodeFrame(FrameType.ERROR, errorFrame.encode({ code, text_length: bytes.length }), bytes)
 }

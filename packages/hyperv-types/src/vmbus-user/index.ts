@@ -1,7 +1,7 @@
+export { decodeError, encodeError } from './error-frame.ts'
 export type { FrameLink, LinkEnd, LinkHandlers } from './frame-link.ts'
 export { type Frame, FrameReader } from './frame-reader.ts'
 export {
-  encodeError,
   encodeFrame,
   encodeHello,
   encodeHelloAck,

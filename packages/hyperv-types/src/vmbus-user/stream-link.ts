@@ -1,8 +1,9 @@
 import type { Clock } from '../interfaces/clock.ts'
 import type { FrameLink, LinkEnd, LinkHandlers } from './frame-link.ts'
+import { decodeError } from './error-frame.ts'
 import { FrameReader } from './frame-reader.ts'
-import { encodeError } from './frame-writer.ts'
-import { errorFrame, FrameType, ResultCode } from './frames.ts'
+import { encodeError } from './error-frame.ts'
+import { FrameType, ResultCode } from './frames.ts'
 
 /** What a link needs of a stream: a Node.js socket has it. */
 export interface ByteStream {
@@ -102,7 +103,7 @@ export class StreamLink implements FrameLink {
       this.#reader.drain((frame) => {
         if (this.#end !== undefined) return false
         if (frame.type === FrameType.ERROR) {
-          this.#finish(decodeError(frame.view, frame.bytes, frame.base, frame.length))
+          this.#finish(decodeError(frame))
           return false
         }
         if (handlers !== this.#handlers) return false
@@ -143,12 +144,4 @@ export class StreamLink implements FrameLink {
     this.#stream.on('close', () => timer.cancel())
     this.#handlers?.onEnd(end)
   }
-}
-
-function decodeError(view: DataView, bytes: Uint8Array, base: number, length: number): LinkEnd {
-  if (length < errorFrame.size) return { reason: 'the other side reported an error', code: ResultCode.BAD_FRAME }
-  const start = base + errorFrame.size
-  const end = start + Math.min(errorFrame.text_length.get(view, base), length - errorFrame.size)
-  const text = new TextDecoder().decode(bytes.slice(start, end))
-  return { reason: `the other side reported: ${text}`, code: errorFrame.code.get(view, base) }
 }
