@@ -1,8 +1,7 @@
 import type { Clock } from '../interfaces/clock.ts'
+import { decodeError, encodeError } from './error-frame.ts'
 import type { FrameLink, LinkEnd, LinkHandlers } from './frame-link.ts'
-import { decodeError } from './error-frame.ts'
 import { FrameReader } from './frame-reader.ts'
-import { encodeError } from './error-frame.ts'
 import { FrameType, ResultCode } from './frames.ts'
 
 /** What a link needs of a stream: a Node.js socket has it. */

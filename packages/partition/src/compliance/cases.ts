@@ -54,7 +54,11 @@ export const synicPortsCases: readonly PortsCase[] = [
       await fixture.until('all messages', () => guest.messages.length >= BURST + 2)
       await fixture.settle()
       const numbers = guest.messages.slice(0, BURST).map(({ payload }) => numberOf(payload))
-      same('order', numbers, Array.from({ length: BURST }, (_, i) => i))
+      same(
+        'order',
+        numbers,
+        Array.from({ length: BURST }, (_, i) => i),
+      )
       same('a long one', guest.messages[BURST], { type: 0x8000_0001, payload: new Uint8Array(240).fill(7) })
       same('an empty one', guest.messages[BURST + 1], { type: 3, payload: new Uint8Array(0) })
       same('how many', guest.messages.length, BURST + 2)
@@ -81,14 +85,22 @@ export const synicPortsCases: readonly PortsCase[] = [
     name: 'events reach the guest, each flag at least once after it was last signalled',
     async run(fixture) {
       const guest = started(fixture)
-      for (const flag of [0, 1, 31, 32, 2047]) same(`flag ${flag}`, fixture.ports.signalEvent(0, SINT, flag), 'delivered')
+      for (const flag of [0, 1, 31, 32, 2047])
+        same(`flag ${flag}`, fixture.ports.signalEvent(0, SINT, flag), 'delivered')
       await fixture.until('five events', () => guest.events.length >= 5)
-      same('flags', [...guest.events].sort((a, b) => a - b), [0, 1, 31, 32, 2047])
+      same(
+        'flags',
+        [...guest.events].sort((a, b) => a - b),
+        [0, 1, 31, 32, 2047],
+      )
       guest.events.length = 0
       for (let i = 0; i < BURST; i++) fixture.ports.signalEvent(0, SINT, 7)
       await fixture.until('one more event', () => guest.events.length > 0)
       await fixture.settle()
-      holds('only that flag', guest.events.every((flag) => flag === 7))
+      holds(
+        'only that flag',
+        guest.events.every((flag) => flag === 7),
+      )
     },
   },
   {
@@ -111,10 +123,19 @@ export const synicPortsCases: readonly PortsCase[] = [
       const { ports } = fixture
       const payload = payloadOf(1)
       for (const bad of [16, 17, 255, 0x7fff_ffff, 0xffff_ffff, -1, 0.5, Number.NaN]) {
-        same(`SINT ${bad}`, [ports.signalEvent(0, bad, 1), ports.postMessage(0, bad, 1, payload)], ['invalid', 'invalid'])
-        same(`VP ${bad}`, [ports.signalEvent(bad, SINT, 1), ports.postMessage(bad, SINT, 1, payload)], ['invalid', 'invalid'])
+        same(
+          `SINT ${bad}`,
+          [ports.signalEvent(0, bad, 1), ports.postMessage(0, bad, 1, payload)],
+          ['invalid', 'invalid'],
+        )
+        same(
+          `VP ${bad}`,
+          [ports.signalEvent(bad, SINT, 1), ports.postMessage(bad, SINT, 1, payload)],
+          ['invalid', 'invalid'],
+        )
       }
-      for (const bad of [2048, 65_535, 0xffff_ffff, -1, 0.5]) same(`flag ${bad}`, ports.signalEvent(0, SINT, bad), 'invalid')
+      for (const bad of [2048, 65_535, 0xffff_ffff, -1, 0.5])
+        same(`flag ${bad}`, ports.signalEvent(0, SINT, bad), 'invalid')
       same('241 bytes', ports.postMessage(0, SINT, 1, new Uint8Array(241)), 'invalid')
       same('type 0', ports.postMessage(0, SINT, 0, payload), 'invalid')
       await fixture.settle()
@@ -134,7 +155,11 @@ export const synicPortsCases: readonly PortsCase[] = [
       same('a signal', guest.signal(0x2005, 3, 1), HvStatus.SUCCESS)
       await fixture.until('all posts', () => root.posts.length > BURST && root.signals.length > 0)
       await fixture.settle()
-      same('order', root.posts.slice(0, BURST).map(({ payload }) => numberOf(payload)), Array.from({ length: BURST }, (_, i) => i))
+      same(
+        'order',
+        root.posts.slice(0, BURST).map(({ payload }) => numberOf(payload)),
+        Array.from({ length: BURST }, (_, i) => i),
+      )
       const last = { connectionId: 1, type: 1, payload: new Uint8Array(240).fill(3), vp: 1 }
       same('the last', root.posts.slice(BURST), [last])
       same('the signal', root.signals, [{ connectionId: 0x2005, flag: 3, vp: 1 }])
@@ -171,7 +196,11 @@ export const synicPortsCases: readonly PortsCase[] = [
         while (guest.post(1, payloadOf(posted)) === HvStatus.INSUFFICIENT_BUFFERS) await fixture.settle()
       }
       await fixture.until('all posts', () => root.posts.length >= 20)
-      same('order', root.posts.map(({ payload }) => numberOf(payload)), Array.from({ length: 20 }, (_, i) => i))
+      same(
+        'order',
+        root.posts.map(({ payload }) => numberOf(payload)),
+        Array.from({ length: 20 }, (_, i) => i),
+      )
     },
   },
   {
@@ -179,7 +208,11 @@ export const synicPortsCases: readonly PortsCase[] = [
     async run(fixture) {
       const gpa = 0x1f_0000
       const [ours, theirs] = [fixture.partition.memory, fixture.ports.memory]
-      same('sizes', theirs.regions.map((r) => [r.gpa, r.byteLength]), ours.regions.map((r) => [r.gpa, r.byteLength]))
+      same(
+        'sizes',
+        theirs.regions.map((r) => [r.gpa, r.byteLength]),
+        ours.regions.map((r) => [r.gpa, r.byteLength]),
+      )
       ours.write(gpa, Uint8Array.of(1, 2, 3))
       same('guest to root', theirs.bytesAt(gpa, 3).slice(), Uint8Array.of(1, 2, 3))
       const words = (memory: typeof ours): Int32Array => {

@@ -1,4 +1,5 @@
-import { GuestMemory, PAGE_SIZE, type Hypervisor } from '@bis/hyperv-types'
+import type { GuestMemory, Hypervisor } from '@bis/hyperv-types'
+import { PAGE_SIZE } from '@bis/hyperv-types'
 import {
   freebsdGuestOsId,
   HYPERCALL_FAST,

@@ -1,6 +1,7 @@
 import type { Clock, MemoryKind, SynicPorts, WasmMemory } from '@bis/hyperv-types'
 import { GuestMemory, systemClock } from '@bis/hyperv-types'
-import { type LinkEnd, RemotePorts, RemoteRoot, TransportError } from '@bis/hyperv-types/vmbus-user'
+import type { LinkEnd } from '@bis/hyperv-types/vmbus-user'
+import { RemotePorts, RemoteRoot, TransportError } from '@bis/hyperv-types/vmbus-user'
 import { acceptedConnections } from '../accepted-connections.ts'
 import type { Partition } from '../partition.ts'
 import { FrameRing } from './frame-ring.ts'

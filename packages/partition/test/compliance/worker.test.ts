@@ -1,6 +1,7 @@
 import { GuestMemory } from '@bis/hyperv-types'
 import { describe, it } from 'vitest'
-import { type PortsFixture, synicPortsCases } from '../../src/compliance/index.ts'
+import type { PortsFixture } from '../../src/compliance/index.ts'
+import { synicPortsCases } from '../../src/compliance/index.ts'
 import { Partition } from '../../src/index.ts'
 import { attachPorts, offerPorts } from '../../src/worker/index.ts'
 import { settle, until } from './fixtures.ts'
