@@ -1,6 +1,13 @@
-import type { HostGpadl } from '@bis/hyperv-types'
+import type { GuestMemory, HostGpadl } from '@bis/hyperv-types'
+import { PAGE_SIZE } from '@bis/hyperv-types'
 import type { RingConsumer, RingEngine, RingProducer } from '@bis/hyperv-types/ring'
-import { longestPacket, ringDataBytes, splitRingPair } from '@bis/hyperv-types/ring'
+import {
+  longestPacket,
+  ringEngineFor,
+  scatteredConsumer,
+  scatteredProducer,
+  splitRingPair,
+} from '@bis/hyperv-types/ring'
 
 /** The two rings of a channel, seen from the host. */
 export interface ChannelRings {
@@ -13,16 +20,39 @@ export interface ChannelRings {
 }
 
 /**
- * Takes up the rings that the guest made.
- * @returns undefined when the memory cannot be used as rings
+ * Takes up the rings that the guest made: in place when their pages follow each other in memory, page by page when not.
+ * @param gpadl one range of whole pages
+ * @param engine undefined: what is fastest for the memory
  */
-export function openRings(engine: RingEngine, gpadl: HostGpadl, downstreamPage: number): ChannelRings | undefined {
-  if (gpadl.contiguous === undefined) return undefined
+export function openRings(
+  memory: GuestMemory,
+  gpadl: HostGpadl,
+  downstreamPage: number,
+  engine: RingEngine | undefined,
+): ChannelRings {
+  const longest = longestPacket((downstreamPage - 1) * PAGE_SIZE)
+  const { contiguous } = gpadl
+  if (contiguous === undefined) return { ...scatteredRings(memory, gpadl, downstreamPage), longestPacket: longest }
   // The guest's outgoing ring is the host's incoming one.
-  const { outgoing: guestToHost, incoming: hostToGuest } = splitRingPair(gpadl.contiguous, downstreamPage)
+  const { outgoing: guestToHost, incoming: hostToGuest } = splitRingPair(contiguous, downstreamPage)
+  const used = engine ?? engineAt(memory, gpadl)
   return {
-    outgoing: engine.producer(hostToGuest),
-    longestPacket: longestPacket(ringDataBytes(guestToHost.byteLength)),
-    openIncoming: (longest) => engine.consumer(guestToHost, longest),
+    outgoing: used.producer(hostToGuest),
+    longestPacket: longest,
+    openIncoming: (bytes) => used.consumer(guestToHost, bytes),
+  }
+}
+
+function engineAt(memory: GuestMemory, gpadl: HostGpadl): RingEngine {
+  const region = memory.regionAt((gpadl.pfns[0] ?? 0) * PAGE_SIZE, 0)
+  return ringEngineFor(region ?? { byteLength: 0 })
+}
+
+function scatteredRings(memory: GuestMemory, gpadl: HostGpadl, downstreamPage: number) {
+  const pages = Array.from(gpadl.pfns, (pfn) => memory.bytesAt(pfn * PAGE_SIZE, PAGE_SIZE))
+  const guestToHost = pages.slice(0, downstreamPage)
+  return {
+    outgoing: scatteredProducer(pages.slice(downstreamPage)),
+    openIncoming: (bytes: number) => scatteredConsumer(guestToHost, bytes),
   }
 }

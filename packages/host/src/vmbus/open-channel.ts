@@ -97,7 +97,7 @@ export class OpenChannel implements HostChannel, Serviceable {
       packetsSent: packets,
       packetsReceived: this.#incoming?.packets ?? 0,
       signalsSent: this.#signalsSent,
-      signalsSuppressed: suppressedSignals + (this.#incoming?.suppressedSignals ?? 0),
+      signalsSuppressed: suppressedSignals,
       ringFull,
       interrupts: this.#interrupts,
       protocolErrors: this.#protocolErrors,
@@ -193,6 +193,7 @@ export class OpenChannel implements HostChannel, Serviceable {
     return new Promise<void>((resolve, reject) => {
       const finish = () => {
         this.#incoming?.close()
+        this.#outgoing.close()
         Promise.resolve(this.#handlers?.onClose()).then(resolve, reject)
       }
       if (this.#serving) this.#afterService = finish

@@ -23,7 +23,7 @@ export interface OpenChannelsHost {
   readonly ports: SynicPorts
   readonly clock: Clock
   readonly queue: ServiceQueue
-  readonly engine: RingEngine
+  readonly engine: RingEngine | undefined
   findGpadl(record: ChannelRecord, handle: number): GpadlMemory | undefined
   broken(record: ChannelRecord, reason: string): void
 }
@@ -57,7 +57,7 @@ export class OpenChannels {
 
   /**
    * Opens the rings and hands the channel to the device.
-   * @returns false when the rings are unusable or the device refuses
+   * @returns false when the device refuses
    */
   open(
     record: ChannelRecord,
@@ -65,8 +65,7 @@ export class OpenChannels {
     accept: (channel: OpenChannel) => HostChannelHandlers | undefined,
   ): boolean {
     const { memory } = this.#host.ports
-    const rings = openRings(this.#host.engine, hostGpadl(request.ring, memory), request.downstreamPage)
-    if (rings === undefined) return false
+    const rings = openRings(memory, hostGpadl(request.ring, memory), request.downstreamPage, this.#host.engine)
     const { channelId } = record
     const end = new OpenChannel(
       this.#endHost(record),
@@ -82,7 +81,10 @@ export class OpenChannels {
       if (handlers !== undefined) end.start(handlers)
       started = handlers !== undefined
     } finally {
-      if (!started) this.#forget(open)
+      if (!started) {
+        this.#forget(open)
+        void end.close()
+      }
     }
     if (started && record.monitorId !== undefined) {
       this.#monitor.add(record.monitorId, record.group.spec.monitorLatency ?? 0)

@@ -16,7 +16,10 @@ export interface VmbusServerOptions {
   readonly name?: string
   readonly quotas?: ServerQuotas
   readonly versions?: VersionPolicy
-  /** How rings are worked on. Default: plain script. */
+  /**
+   * How rings are worked on. Default: WebAssembly where the guest's memory is one, else script. With a guest whose own
+   * code shares that WebAssembly.Memory and is not trusted, take `scriptEngine`.
+   */
   readonly engine?: RingEngine
   /** Shares the thread with the channels of other guests. Default: a queue of its own. */
   readonly queue?: ServiceQueue

@@ -1,6 +1,5 @@
 import type { ChannelStatistics, CrashReport, SynicPorts, VspDevice, VspPort } from '@bis/hyperv-types'
 import { silentLogger } from '@bis/hyperv-types'
-import { scriptEngine } from '@bis/hyperv-types/ring'
 import {
   formatVmbusVersion,
   VMBUS_EVENT_CONNECTION_ID,
@@ -112,7 +111,7 @@ export class VmbusServer {
       ports,
       clock,
       queue: options.queue ?? new ServiceQueue(clock),
-      engine: options.engine ?? scriptEngine,
+      engine: options.engine,
       findGpadl: (record, handle) => this.#control.findGpadl(record, handle),
       broken: (record, reason) => this.#channelBroken(record, reason),
     })

@@ -140,18 +140,18 @@ describe('negotiation', () => {
     const guest = new TestGuest()
     const device = new EchoDevice()
     guest.server.offer(device)
-    const pages = { monitor_page1: 0x10_0000, monitor_page2: 0x10_1000 }
-    await guest.connect(VmbusVersion.V1_1, { interrupt: { interrupt_page: 0x10_2000 }, ...pages })
+    const pages = { monitor_page1: 0x8_0000, monitor_page2: 0x8_1000 }
+    await guest.connect(VmbusVersion.V1_1, { interrupt: { interrupt_page: 0x8_2000 }, ...pages })
     const channel = await guest.open(1)
     const reached: string[] = []
     const answered = guest.ports.messages.length
     expect(answered).toBe(0)
-    const before = guest.ports.memory.bytesAt(0x10_0000, 3 * 4096).slice()
+    const before = guest.ports.memory.bytesAt(0x8_0000, 3 * 4096).slice()
     const answers = await guest.contact(VmbusVersion.V5_3)
     reached.push(...device.events)
     expect(reached).toEqual(['open 0', 'close 0', 'reset'])
     expect(names(answers)).toEqual(['VERSION_RESPONSE'])
-    expect(guest.ports.memory.bytesAt(0x10_0000, 3 * 4096)).toEqual(before)
+    expect(guest.ports.memory.bytesAt(0x8_0000, 3 * 4096)).toEqual(before)
     expect(channel.status).toBe(0)
     // The former guest's channel is no more: its signal reaches no one.
     expect(guest.signal(1)).toBe(0x12)

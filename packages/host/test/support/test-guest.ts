@@ -71,7 +71,7 @@ export class TestGuest {
       interrupt:
         version >= 0x5_0000
           ? { target: { msg_sint: 2, target_vtl: 0, feature_flags: 0 } }
-          : { interrupt_page: version < 0x2_0004 ? 0x10_0000 : 0 },
+          : { interrupt_page: version < 0x2_0004 ? 0x8_0000 : 0 },
       monitor_page1: 0,
       monitor_page2: 0,
       client_id: '00000000-0000-0000-0000-000000000000',
