@@ -34,7 +34,13 @@ export { type Logger, type LogLevel, silentLogger } from './interfaces/logger.ts
 export type { Packet } from './interfaces/packet.ts'
 export type * from './interfaces/synic-ports.ts'
 export { type Backing, createBacking, type MemoryKind, WASM_PRIVATE_BYTES, type WasmMemory } from './memory/backing.ts'
-export { type AllocateOptions, GuestMemory, type MemoryRegion, type RegionSpec } from './memory/guest-memory.ts'
+export {
+  type AllocateOptions,
+  GuestMemory,
+  type MemoryRegion,
+  memoryLayout,
+  type RegionSpec,
+} from './memory/guest-memory.ts'
 export * from './memory/page.ts'
 export { PageAllocator, type PageConstraint, type PageRun } from './memory/page-allocator.ts'
 export { ManualClock } from './runtime/manual-clock.ts'

@@ -58,11 +58,10 @@ export class GuestMemory {
   /** Memory as a PC has it: from address 0 up to the device gap, the rest from 4 GiB on. */
   static allocate(byteLength: number, options: AllocateOptions = {}): GuestMemory {
     const kind = options.kind ?? 'wasm'
-    const gapBase = options.gapBase ?? DEFAULT_GAP_BASE
-    const low = Math.min(byteLength, gapBase)
-    const specs: RegionSpec[] = [{ gpa: 0, backing: createBacking(kind, low) }]
-    if (byteLength > low) specs.push({ gpa: FOUR_GIB, backing: createBacking(kind, byteLength - low) })
-    return new GuestMemory(specs)
+    const extents = memoryLayout(byteLength, options.gapBase)
+    return new GuestMemory(
+      extents.map((extent) => ({ gpa: extent.gpa, backing: createBacking(kind, extent.byteLength) })),
+    )
   }
 
   /** The region that holds all of `length` bytes at `gpa` (at least the address itself when 0), or undefined. */
@@ -112,6 +111,15 @@ export class GuestMemory {
     region.bytes.set(source, gpa - region.gpa)
     return true
   }
+}
+
+/** Where a PC has that much memory: see {@link GuestMemory.allocate}. */
+export function memoryLayout(
+  byteLength: number,
+  gapBase = DEFAULT_GAP_BASE,
+): readonly { readonly gpa: number; readonly byteLength: number }[] {
+  const low = { gpa: 0, byteLength: Math.min(byteLength, gapBase) }
+  return byteLength > gapBase ? [low, { gpa: FOUR_GIB, byteLength: byteLength - gapBase }] : [low]
 }
 
 function toRegion({ gpa, backing }: RegionSpec): MemoryRegion {

@@ -1,0 +1,7 @@
+export {
+  type CreateOptions,
+  createMappedMemory,
+  createRegionMapper,
+  type MappedMemory,
+  type RegionMapper,
+} from './mapped-memory.ts'
