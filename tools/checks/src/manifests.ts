@@ -59,12 +59,12 @@ function dependencyProblems(dependencies: Readonly<Record<string, string>>): str
     .map(([name, range]) => `dependency ${name} is "${range}", not "workspace:^"`)
 }
 
-function folderProblems({ path, manifest }: Package, license: string): string[] {
+function folderProblems({ folder, path }: Package, license: string): string[] {
   const problems: string[] = []
   const file = join(path, 'LICENSE')
   if (!existsSync(file) || readFileSync(file, 'utf8') !== license)
     problems.push('LICENSE is not a copy of the root one')
-  if (isLibrary(manifest) && !existsSync(join(path, 'tsconfig.src.json'))) {
+  if (folder.startsWith('packages/') && !existsSync(join(path, 'tsconfig.src.json'))) {
     problems.push('tsconfig.src.json is missing: sources are not compiled without platform types')
   }
   return problems
