@@ -19,7 +19,6 @@ export {
   type DeviceState,
   type Driver,
   type Kernel,
-  type NetworkInterface,
   type PowerRequest,
   ProbePriority,
   type ProbeResult,
@@ -28,6 +27,20 @@ export {
   type Tunables,
   type UnitRegistry,
 } from './interfaces/device.ts'
+export {
+  type EthernetCapabilities,
+  type EthernetEvent,
+  type EthernetInterface,
+  type EthernetSettings,
+  type EthernetStatistics,
+  type FrameOffload,
+  type LinkState,
+  ReceiveChecksum,
+  type ReceivedFrame,
+  type ReceiveHandler,
+  TransmitChecksum,
+  TransmitStatus,
+} from './interfaces/ethernet-interface.ts'
 export type * from './interfaces/host-channel.ts'
 export type * from './interfaces/hypervisor.ts'
 export { type Logger, type LogLevel, silentLogger } from './interfaces/logger.ts'

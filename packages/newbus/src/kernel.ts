@@ -1,9 +1,9 @@
 import type {
   BlockDevice,
   Clock,
+  EthernetInterface,
   Kernel,
   Logger,
-  NetworkInterface,
   PageAllocator,
   PowerRequest,
   RandomSource,
@@ -31,7 +31,7 @@ export interface GuestKernel extends Kernel {
   readonly tunables: KernelEnvironment
   readonly sysctl: SysctlTree
   readonly disks: Units<BlockDevice>
-  readonly interfaces: Units<NetworkInterface>
+  readonly interfaces: Units<EthernetInterface>
   /** The guest's time of day in milliseconds since 1970-01-01 UTC. */
   realtime(): number
 }
@@ -49,7 +49,7 @@ export function createKernel(options: KernelOptions): GuestKernel {
     tunables: new KernelEnvironment(options.tunables),
     sysctl: new SysctlTree(),
     disks: new Units<BlockDevice>(),
-    interfaces: new Units<NetworkInterface>(),
+    interfaces: new Units<EthernetInterface>(),
     realtime: () => kernelClock.realtime(),
     setRealtime: (milliseconds) => kernelClock.setRealtime(milliseconds),
     requestPower: (request, reason) => options.onPowerRequest?.(request, reason) ?? false,

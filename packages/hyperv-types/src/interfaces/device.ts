@@ -1,6 +1,7 @@
 import type { PageAllocator } from '../memory/page-allocator.ts'
 import type { BlockDevice } from './block-device.ts'
 import type { Clock, RandomSource } from './clock.ts'
+import type { EthernetInterface } from './ethernet-interface.ts'
 import type { Logger } from './logger.ts'
 
 export type SysctlValue = number | string | bigint
@@ -35,11 +36,6 @@ export interface UnitRegistry<T extends { readonly name: string }> {
   watch(listener: (event: 'arrived' | 'departed', item: T) => void): () => void
 }
 
-/** A network interface's place in the registry; its full interface is with the network packages. */
-export interface NetworkInterface {
-  readonly name: string
-}
-
 export type PowerRequest = 'power-off' | 'reboot' | 'hibernate'
 
 /** What the guest's kernel offers its drivers. */
@@ -52,7 +48,7 @@ export interface Kernel {
   readonly tunables: Tunables
   readonly sysctl: SysctlNode
   readonly disks: UnitRegistry<BlockDevice>
-  readonly interfaces: UnitRegistry<NetworkInterface>
+  readonly interfaces: UnitRegistry<EthernetInterface>
   /** Sets the time of day, in milliseconds since 1970-01-01 UTC. */
   setRealtime(milliseconds: number): void
   /** Starts an orderly shutdown; @returns false when this kernel cannot do what is asked. */

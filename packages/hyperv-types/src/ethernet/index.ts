@@ -1,0 +1,13 @@
+export { foldChecksum, foldSum, pseudoHeaderSum, sumWords } from './checksum.ts'
+export { copyBytes } from './copy-bytes.ts'
+export {
+  type FrameController,
+  type FrameIteratorOptions,
+  frameSink,
+  frameSource,
+  receivedFrames,
+  sendFrame,
+} from './frame-iterator.ts'
+export { ETHERNET_HEADER_BYTES, EtherType, FrameHeaders, IpProtocol } from './headers.ts'
+export { BROADCAST_KEY, formatMac, isGroup, macKey, parseMac } from './mac-address.ts'
+export { DEFAULT_RSS_KEY, Toeplitz } from './toeplitz.ts'
