@@ -12,7 +12,7 @@ import type {
 import { ChannelError, DeviceError } from '@bis/hyperv-types'
 import { describeHvStatus, HvStatus } from '@bis/hyperv-types/hypervisor'
 import type { RingEngine } from '@bis/hyperv-types/ring'
-import { scriptEngine } from '@bis/hyperv-types/ring'
+import { ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
 import {
   encodeControlMessage,
   formatVmbusVersion,
@@ -63,7 +63,6 @@ export class VmbusBus implements ChannelBus {
   readonly log: Logger
   readonly pages: PageAllocator
   readonly ringConstraint: PageConstraint
-  readonly engine: RingEngine
   readonly replies: PendingReplies
   readonly timing: VmbusTiming
   readonly #options: VmbusOptions
@@ -103,7 +102,6 @@ export class VmbusBus implements ChannelBus {
     this.log = device.log
     this.pages = device.kernel.pages
     this.ringConstraint = options.ringConstraint ?? {}
-    this.engine = options.engine ?? scriptEngine
     this.timing = { ...DEFAULT_TIMING, ...options.timing }
     this.replies = new PendingReplies(this.clock)
     this.#queue = new RunQueue(this.clock)
@@ -154,6 +152,11 @@ export class VmbusBus implements ChannelBus {
   /** Primary channels in the order of their offers. */
   get channels(): readonly VmbusChannel[] {
     return this.#offers.primaries
+  }
+
+  ringEngine(gpa: number): RingEngine {
+    const region = this.memory.regionAt(gpa, 0)
+    return this.#options.engine ?? (region === undefined ? scriptEngine : ringEngineFor(region))
   }
 
   vpIndex(cpu: number): number {

@@ -11,7 +11,7 @@ export interface VmbusOptions {
   readonly minVersion?: number
   /** `__FreeBSD_version`, which the hypervisor is told. Default 1100002, head of November 2014. */
   readonly osReleaseDate?: number
-  /** Works on the rings. Default: plain script. */
+  /** Works on the rings. Default: WebAssembly where the memory is of that kind, script elsewhere. */
   readonly engine?: RingEngine
   /** Signals by hypercalls with their input in memory, as FreeBSD does. Default: in registers. */
   readonly slowSignals?: boolean

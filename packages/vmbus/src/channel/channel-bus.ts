@@ -14,7 +14,8 @@ export interface ChannelBus {
   readonly pages: PageAllocator
   /** Where rings are allocated. */
   readonly ringConstraint: PageConstraint
-  readonly engine: RingEngine
+  /** What works on rings at this address. */
+  ringEngine(gpa: number): RingEngine
   readonly processorCount: number
   readonly replies: PendingReplies
   readonly timing: ChannelTiming

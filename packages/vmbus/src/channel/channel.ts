@@ -299,7 +299,7 @@ export class VmbusChannel implements Channel, Runnable {
     const bus = this.#bus
     let rings: ChannelRings
     try {
-      rings = allocateRings(bus.pages, bus.ringConstraint, bus.engine, request)
+      rings = allocateRings(bus.pages, bus.ringConstraint, (gpa) => bus.ringEngine(gpa), request)
     } catch (error) {
       this.#life.to('offered')
       throw error
@@ -426,9 +426,9 @@ export class VmbusChannel implements Channel, Runnable {
     const opened = this.#opened
     if (opened === undefined) return undefined
     this.#opened = undefined
+    this.#counters.settle()
     opened.path.stop()
     opened.unpublish()
-    this.#counters.settle()
     return opened
   }
 }

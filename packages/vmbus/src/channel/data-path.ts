@@ -148,9 +148,13 @@ export class DataPath implements Runnable, RingHandler {
     this.#tellWritable()
     this.#running = false
     this.endBatch()
+    if (!this.#alive) {
+      this.#release()
+      return
+    }
     const corruption = this.#consumer.corruption ?? this.#producer.corruption
     if (corruption !== undefined) this.#fail(corruption)
-    else if (more && this.#alive && !this.#queued) {
+    else if (more && !this.#queued) {
       this.#queued = true
       this.#parts.scheduleLater(this)
     }
@@ -158,7 +162,10 @@ export class DataPath implements Runnable, RingHandler {
 
   /** No handler is called from now on, and nothing is written to the rings any more. */
   stop(): void {
+    if (!this.#alive) return
     this.#alive = false
+    // A packet that a handler is looking at lies in the consumer's memory.
+    if (!this.#running) this.#release()
     this.#poll?.cancel()
     this.#poll = undefined
   }
@@ -177,6 +184,12 @@ export class DataPath implements Runnable, RingHandler {
 
   signalProducer(): void {
     if (this.#alive) this.#signal()
+  }
+
+  /** Lets go of the rings' private memory. */
+  #release(): void {
+    this.#consumer.close()
+    this.#producer.close()
   }
 
   #drain(): boolean {

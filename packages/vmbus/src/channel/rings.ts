@@ -45,7 +45,7 @@ export function checkRingRequest({ txRingBytes, rxRingBytes, maxPacketBytes }: R
 export function allocateRings(
   pages: PageAllocator,
   constraint: PageConstraint,
-  engine: RingEngine,
+  engineAt: (gpa: number) => RingEngine,
   request: RingRequest,
 ): ChannelRings {
   const downstreamPages = request.txRingBytes / PAGE_SIZE
@@ -53,6 +53,7 @@ export function allocateRings(
   const { outgoing, incoming } = splitRingPair(run.bytes, downstreamPages)
   initRing(outgoing, { pendingSendSize: request.pendingSendSize })
   initRing(incoming, { pendingSendSize: request.pendingSendSize })
+  const engine = engineAt(run.gpa)
   const most = longestPacket(ringDataBytes(request.rxRingBytes))
   const longest = Math.min(most, Math.ceil((request.maxPacketBytes ?? most) / 8) * 8)
   return { run, downstreamPages, producer: engine.producer(outgoing), consumer: engine.consumer(incoming, longest) }
