@@ -118,7 +118,7 @@ describe('GPADLs', () => {
       code: 'timeout',
     })
     machine.pages.free(run)
-    const canary = machine.pages.allocate(machine.pages.freePages / 2)
+    const canary = machine.pages.allocate(machine.pages.freePages >> 1)
     expect(canary.gpa >= run.gpa + run.byteLength || canary.gpa + canary.byteLength <= run.gpa).toBe(true)
     machine.pages.free(canary)
     expect(machine.pages.heldPages).toBe(7)
