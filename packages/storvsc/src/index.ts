@@ -1,0 +1,5 @@
+export { BlockOperation, BlockRequest } from './block-request.ts'
+export { ScsiDisk } from './disk.ts'
+export { storvsc } from './driver.ts'
+export type { ExecuteOptions, ScsiAddress, ScsiResult } from './execute.ts'
+export type { StorvscSettings } from './settings.ts'
