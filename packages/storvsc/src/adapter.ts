@@ -34,6 +34,8 @@ export interface AdapterOptions {
   readonly log: Logger
   readonly settings: StorvscSettings
   readonly fibreChannel?: boolean
+  /** The channel broke: nothing works until the controller is attached again. */
+  readonly onBroken?: (error: Error) => void
 }
 
 /**
@@ -51,6 +53,7 @@ export class StorvscAdapter {
   maxTransferBytes = 0
   negotiated: Negotiated | undefined
   readonly #fibreChannel: boolean
+  readonly #onBroken: ((error: Error) => void) | undefined
   readonly #waiters = new Set<Waiter>()
   readonly #busListeners = new Set<() => void>()
   #requests: StorvscRequest[] = []
@@ -73,6 +76,7 @@ export class StorvscAdapter {
     this.log = options.log
     this.settings = options.settings
     this.#fibreChannel = options.fibreChannel ?? false
+    this.#onBroken = options.onBroken
     this.bounce = new BouncePool(options.channel.pages, options.settings.bouncePages)
     const { gone } = options.channel
     gone.addEventListener('abort', () => this.gone(goneReason(gone)), { once: true })
@@ -396,8 +400,9 @@ export class StorvscAdapter {
   }
 
   #onFailure(error: ChannelError): void {
-    this.log.log('error', `channel broke: ${error.message}`)
     this.gone(error)
+    if (this.#onBroken !== undefined) this.#onBroken(error)
+    else this.log.log('error', `channel broke: ${error.message}`)
   }
 
   /** The host took the controller away, or its channel broke: everything in hand ends. */

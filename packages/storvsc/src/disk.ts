@@ -10,7 +10,7 @@ import { command, execute } from './execute.ts'
 import type { InquiryFacts } from './inquiry.ts'
 import { versionName } from './inquiry.ts'
 import type { DiskFacts } from './probe.ts'
-import { asker, probeDisk } from './probe.ts'
+import { asker, isReady, probeDisk, readIdentity } from './probe.ts'
 
 const TWO_32 = 0x1_0000_0000
 

@@ -66,11 +66,13 @@ async function attach(
     clock: kernel.clock,
     log: device.log,
     settings: readSettings(kernel.tunables, given),
+    onBroken: (error) => device.fail(error),
     fibreChannel: channel.offer.interfaceId === InterfaceId.FIBRE_CHANNEL,
   })
   const bus = new ScsiBus(adapter, kernel, {
     simName: `${model.sim}${device.unit}`,
     busNumber: device.unit,
+    turn: () => device.earlierSettled(),
     ...model.shape(channel),
   })
   const attachment = new StorvscAttachment(device, adapter, bus)

@@ -16,6 +16,8 @@ export interface BusShape {
   /** Number of the CAM bus. */
   readonly busNumber: number
   readonly targets: readonly { readonly path: number; readonly target: number }[]
+  /** Resolves when disks may be named: controllers that came earlier name theirs first. */
+  readonly turn: () => Promise<void>
   /** One LUN, and no REPORT LUNS: an accelerated IDE disk. */
   readonly singleLun: boolean
 }
@@ -116,7 +118,9 @@ export class ScsiBus implements DiskBus {
     await Promise.all(this.disks.map((disk) => this.#check(disk)))
     const arrivals = [...wanted].filter(([place]) => !this.#units.has(place))
     // Announced in the order of their addresses, however long each takes.
-    for (const attach of await Promise.all(arrivals.map(([, address]) => this.#identify(address)))) attach?.()
+    const attaches = await Promise.all(arrivals.map(([, address]) => this.#identify(address)))
+    await this.#shape.turn()
+    for (const attach of attaches) attach?.()
   }
 
   /** What is no longer the same unit goes; if there is another one, it is new. */
