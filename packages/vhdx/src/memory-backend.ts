@@ -1,9 +1,10 @@
 import { DiskImageError } from './errors.ts'
+import { allZero } from './shared/bytes.ts'
 import type { Backend } from './backend.ts'
 
 const CHUNK = 65_536
 
-/** A medium in memory that holds only chunks that were written, so a sparse 64 TiB image costs what its content costs. */
+/** A medium in memory that holds only chunks that something but zeros was written to, so a sparse 64 TiB image costs what its content costs. */
 export class MemoryBackend implements Backend {
   readonly readOnly: boolean
   readonly #chunks = new Map<number, Uint8Array>()
@@ -68,8 +69,9 @@ export class MemoryBackend implements Backend {
       const step = Math.min(CHUNK - inChunk, buffer.length - done)
       const index = (position - inChunk) / CHUNK
       let chunk = this.#chunks.get(index)
-      if (chunk === undefined) this.#chunks.set(index, (chunk = new Uint8Array(CHUNK)))
-      chunk.set(buffer.subarray(done, done + step), inChunk)
+      const part = buffer.subarray(done, done + step)
+      if (chunk === undefined && !allZero(part)) this.#chunks.set(index, (chunk = new Uint8Array(CHUNK)))
+      chunk?.set(part, inChunk)
       done += step
     }
     this.#size = Math.max(this.#size, offset + buffer.length)

@@ -26,6 +26,8 @@ export interface OpenOptions {
    * were copied without their time stamps; wrong for parents that were written to.
    */
   ignoreParentTime?: boolean
+  /** 16 bytes: the id of a VHDX's content (DataWriteGuid) from its first change on. Default random. */
+  contentId?: Uint8Array
   /** Where ids and times come from. Default: the platform. */
   environment?: Environment
 }
@@ -68,6 +70,7 @@ async function openAs(backend: Backend, options: OpenOptions): Promise<VirtualDi
     environment: options.environment ?? platform,
     findParent: options.findParent,
     ignoreParentTime: options.ignoreParentTime ?? false,
+    contentId: options.contentId,
     media: [],
     depth: 0,
     openImage,

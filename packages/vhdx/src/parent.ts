@@ -18,6 +18,7 @@ export interface OpenContext {
   environment: Environment
   findParent: ParentFinder | undefined
   ignoreParentTime: boolean
+  contentId: Uint8Array | undefined
   /** Identities of the media on the way here, from the leaf down. */
   media: readonly string[]
   depth: number

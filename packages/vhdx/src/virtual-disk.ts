@@ -1,3 +1,5 @@
+import type { TaskOptions } from './task.ts'
+
 export type ImageFormat = 'raw' | 'vhd' | 'vhdx'
 export type ImageType = 'fixed' | 'dynamic' | 'differencing'
 export type SectorSize = 512 | 4096
@@ -7,6 +9,25 @@ export interface ParentPath {
   kind: 'relative' | 'absolute' | 'volume'
   /** As stored: in Windows form, with backslashes. */
   path: string
+}
+
+/**
+ * A part of the disk of one kind. `zero` is known to read as zero from the map alone; `data` may hold anything;
+ * `parent` is not in this image but in its parent.
+ */
+export interface Extent {
+  offset: number
+  length: number
+  kind: 'data' | 'zero' | 'parent'
+}
+
+export interface ExtentOptions {
+  /** Do not look into the parent. */
+  own?: boolean
+  /** Default 0. */
+  offset?: number
+  /** Default: to the end of the disk. */
+  length?: number
 }
 
 /** What is known of an image beside its content. */
@@ -56,6 +77,12 @@ export interface VirtualDisk extends AsyncDisposable {
   readonly parent: VirtualDisk | undefined
 
   info(): Promise<ImageInfo>
+  /**
+   * The allocation map, in order and without gaps, from the map structures alone: no content is read.
+   * Changes made meanwhile may or may not show. With `own`, what the parent holds is one kind; else it is looked up there.
+   * Of the whole disk, or of the part given.
+   */
+  extents(options?: ExtentOptions): AsyncGenerator<Extent, void, undefined>
   /** Fills `buffer` from the disk. What was never written, or was trimmed, reads as zero (of a child: as the parent has it). */
   read(offset: number, buffer: Uint8Array): Promise<void>
   /** Writes the buffer. It must not change until the promise settles. */
@@ -76,6 +103,11 @@ export interface VirtualDisk extends AsyncDisposable {
    * @throws DiskImageError `invalid-option` for a size the format does not allow, `unsupported` for a differencing VHD
    */
   resize(sizeBytes: number): Promise<void>
+  /**
+   * Gives space back: blocks that hold only zeros lose theirs, the others move to the front of the file, and the file is
+   * cut. The disk may be used meanwhile, though not by much. Gives the file's size before and after.
+   */
+  compact(options?: TaskOptions): Promise<{ before: number; after: number }>
   /** Flushes, leaves the image clean and closes the medium. A second call does nothing. */
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { create, createChild, MemoryBackend, open } from '../src/index.ts'
+import { check, create, createChild, MemoryBackend, open } from '../src/index.ts'
 import { breathe } from './support/breathe.ts'
 import { Random, seededEnvironment } from './support/random.ts'
 import { reopenable } from './support/reopenable.ts'
@@ -122,7 +122,9 @@ describe.each(chains)('differencing $format on $type, $sizeBytes bytes, sectors 
       expect(disk.type).toBe('differencing')
       for (let session = 0; session < 3; session++) {
         await churn(disk, model, random, 30)
+        if (random.chance(0.5)) await disk.compact()
         await disk.close()
+        expect(await check(shelf.media.get(name) as MemoryBackend, { findParent: shelf.find })).toMatchObject({ ok: true })
         disk = await shelf.open(name)
       }
       await disk.close()

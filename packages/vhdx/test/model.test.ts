@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { create, MemoryBackend, open } from '../src/index.ts'
+import { check, create, MemoryBackend, open } from '../src/index.ts'
 import { breathe } from './support/breathe.ts'
 import { Random, seededEnvironment } from './support/random.ts'
 import { reopenable } from './support/reopenable.ts'
@@ -74,6 +74,7 @@ describe.each(shapes)('$format $type, $sizeBytes bytes in blocks of $blockSize, 
           await disk.flush()
           break
         case 9:
+          if (random.chance(0.2) && disk.blockSize <= 8 * MIB) await disk.compact()
           if (random.chance(0.3)) {
             await disk.close()
             disk = await open(reopenable(medium), { environment, format: disk.format, rawSectorSize: disk.logicalSectorSize })
@@ -92,7 +93,12 @@ describe.each(shapes)('$format $type, $sizeBytes bytes in blocks of $blockSize, 
         }
       }
     }
+    if (random.chance(0.5) && disk.blockSize <= 8 * MIB) {
+      await disk.compact()
+      await disk.write(0, model.read(0, disk.logicalSectorSize))
+    }
     await disk.close()
+    expect(await check(medium, { format: disk.format })).toMatchObject({ ok: true, findings: expect.not.arrayContaining([expect.objectContaining({ repairable: true })]) as unknown })
     disk = await open(reopenable(medium), { readOnly: true, format: disk.format, rawSectorSize: disk.logicalSectorSize })
     for (const sector of model.written) {
       const bytes = new Uint8Array(model.sectorSize)

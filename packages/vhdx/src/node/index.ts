@@ -1,5 +1,7 @@
 export { FileBackend } from './file-backend.ts'
+export { checkAzureFile, checkFile, convertFile, mergeFile } from './file-tasks.ts'
 export { createChildFile, createFile, openFile } from './open-file.ts'
 export { findParentFile } from './parent-files.ts'
+export type { ConvertFileOptions, MergeFileOptions } from './file-tasks.ts'
 export type { FileOptions } from './file-backend.ts'
 export type { CreateChildFileOptions } from './open-file.ts'

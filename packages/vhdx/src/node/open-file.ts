@@ -70,7 +70,7 @@ export async function createChildFile(path: string, parentPath: string, options:
 }
 
 /** Puts the path in front of messages that do not have it. */
-async function inFile<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function inFile<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

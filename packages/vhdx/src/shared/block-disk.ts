@@ -2,13 +2,16 @@ import { DiskImageError } from '../errors.ts'
 import { BlockReader } from './block-reader.ts'
 import { BlockWriter } from './block-writer.ts'
 import { hasData, ZERO } from './block-store.ts'
+import { blockExtents } from './block-extents.ts'
+import { compactBlocks } from './compact-blocks.ts'
 import { GroupCommit } from './group-commit.ts'
 import { IoGate } from './io-gate.ts'
 import { imageInfo } from './image-info.ts'
 import { checkRange, mustBeWritable } from './range.ts'
 import { ZEROS } from './zeros.ts'
 import type { Backend } from '../backend.ts'
-import type { ImageFormat, ImageInfo, ImageType, SectorSize, VirtualDisk } from '../virtual-disk.ts'
+import type { TaskOptions } from '../task.ts'
+import type { Extent, ExtentOptions, ImageFormat, ImageInfo, ImageType, SectorSize, VirtualDisk } from '../virtual-disk.ts'
 import type { BlockStore } from './block-store.ts'
 import type { ImageDescription } from './image-info.ts'
 
@@ -79,6 +82,10 @@ export class BlockDisk implements VirtualDisk {
     return imageInfo(this, this.#backend, this.#describe())
   }
 
+  extents(options: ExtentOptions = {}): AsyncGenerator<Extent, void, undefined> {
+    return blockExtents(this, this.#store, options)
+  }
+
   async read(offset: number, buffer: Uint8Array): Promise<void> {
     const turn = this.#gate.enter()
     if (turn !== undefined) await turn
@@ -108,6 +115,17 @@ export class BlockDisk implements VirtualDisk {
   async flush(): Promise<void> {
     this.#mustBeOpen()
     if (this.#begun) await this.#commits.run()
+  }
+
+  /** Prepares a differencing image for its parent's content getting another id: it is good with either from then on. */
+  async expectParent(contentId: Uint8Array): Promise<void> {
+    await this.#gate.exclusively(async () => {
+      this.#mustTakeChanges()
+      await this.#begin()
+      const now = await this.parent?.info()
+      await this.#store.expectParent(now?.linkage ?? '', contentId)
+      await this.#commits.run()
+    })
   }
 
   async trim(offset: number, length: number): Promise<void> {
@@ -176,6 +194,26 @@ export class BlockDisk implements VirtualDisk {
       }
       this.#sizeBytes = sizeBytes
     })
+  }
+
+  async compact(options: TaskOptions = {}): Promise<{ before: number; after: number }> {
+    this.#mustTakeChanges()
+    const before = await this.#backend.size()
+    if (this.#store.keepsBlocks) return { before, after: before }
+    await this.#begin()
+    await compactBlocks({
+      sizeBytes: () => this.#sizeBytes,
+      backend: this.#backend,
+      store: this.#store,
+      hasParent: this.parent !== undefined,
+      alone: (work) => this.#gate.exclusively(async () => {
+        this.#mustTakeChanges()
+        return work()
+      }),
+      commit: () => this.#commits.run(),
+      flush: () => this.#flushMedium(),
+    }, options)
+    return { before, after: await this.#backend.size() }
   }
 
   close(): Promise<void> {

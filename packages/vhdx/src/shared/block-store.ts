@@ -48,6 +48,8 @@ export interface BlockStore {
   /** The place if the map page is in memory, else undefined: then `get` it. */
   peek(block: number): Place | undefined
   get(block: number): Promise<Place>
+  /** The first block from `block` on that is not absent, or `end`. Quick over long absent stretches. */
+  nextMapped(block: number, end: number): Promise<number>
   /** Sectors of a partial block, from and to counted from the block's start. */
   sectorRuns(block: number, from: number, to: number): Promise<SectorRun[]>
 
@@ -70,6 +72,16 @@ export interface BlockStore {
   readonly commitDue: boolean
   /** Makes all data and map changes so far stable, in the format's order, flushing the medium through `flush`. */
   commit(flush: () => Promise<void>): Promise<void>
+  /** Notes that the parent's content, now of the id in the first, may get another. */
+  expectParent(now: string, contentId: Uint8Array): Promise<void>
+  /** Where the file would end if all blocks lay without gaps, and the blocks that lie past that. */
+  blocksToMove(): Promise<number[]>
+  /** A free place for a block that lies before another; undefined if there is none. */
+  takeSlotBefore(offset: number): number | undefined
+  /** Copies a block's data to a free place and points the map there. No I/O may be under way. */
+  relocate(block: number, to: number): Promise<void>
+  /** Cuts the file behind the last thing in it. No I/O may be under way and everything must be committed. */
+  cutFile(flush: () => Promise<void>): Promise<void>
   /** Throws for a disk size the format or this image cannot have. */
   checkSize(sizeBytes: number): void
   /**

@@ -5,7 +5,7 @@ import { imageInfo } from './image-info.ts'
 import { checkRange, mustBeWritable } from './range.ts'
 import { ZEROS } from './zeros.ts'
 import type { Backend } from '../backend.ts'
-import type { ImageFormat, ImageInfo, SectorSize, VirtualDisk } from '../virtual-disk.ts'
+import type { Extent, ExtentOptions, ImageFormat, ImageInfo, SectorSize, VirtualDisk } from '../virtual-disk.ts'
 import type { ImageDescription } from './image-info.ts'
 
 export interface FlatDiskOptions {
@@ -57,6 +57,11 @@ export class FlatDisk implements VirtualDisk {
 
   info(): Promise<ImageInfo> {
     return imageInfo(this, this.#backend, this.#options.describe())
+  }
+
+  async *extents({ offset = 0, length }: ExtentOptions = {}): AsyncGenerator<Extent, void, undefined> {
+    const end = Math.min(this.#sizeBytes, offset + (length ?? this.#sizeBytes))
+    if (offset < end) yield { offset, length: end - offset, kind: 'data' }
   }
 
   async read(offset: number, buffer: Uint8Array): Promise<void> {
@@ -115,6 +120,11 @@ export class FlatDisk implements VirtualDisk {
       await this.#options.resizeFile(sizeBytes, this.#sizeBytes)
       this.#sizeBytes = sizeBytes
     })
+  }
+
+  async compact(): Promise<{ before: number; after: number }> {
+    const before = await this.#backend.size()
+    return { before, after: before }
   }
 
   close(): Promise<void> {

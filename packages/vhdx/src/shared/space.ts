@@ -41,6 +41,7 @@ export class Space {
   #end: number
   #fileSize: number
   #gaveBack = false
+  #sorted = false
   #growing: Promise<void> | undefined
 
   constructor(backend: Backend, options: SpaceOptions) {
@@ -81,9 +82,21 @@ export class Space {
     return offset
   }
 
+  /** The lowest free slot, if it lies before an offset. */
+  takeSlotBefore(offset: number): number | undefined {
+    if (this.#slots.length === 0) return undefined
+    if (!this.#sorted) this.#slots.sort((a, b) => b - a)
+    this.#sorted = true
+    const slot = this.#slots.at(-1)
+    if (slot === undefined || slot >= offset) return undefined
+    this.#slots.pop()
+    return slot
+  }
+
   /** Gives a block's space back that no entry has ever pointed at. */
   cancel(offset: number): void {
     this.#gaveBack = true
+    this.#sorted = false
     if (this.#slots.length < MAX_SLOTS) this.#slots.push(offset)
   }
 
@@ -123,9 +136,11 @@ export class Space {
 
   /**
    * Cuts off what is past `end`, the end of the last thing in use. Only when everything is committed and no log
-   * would bring it back; nothing is allocated afterwards.
+   * would bring it back.
    */
   async cutTail(end = this.#end): Promise<void> {
+    this.#end = end
+    this.#slots = this.#slots.filter((slot) => slot < end)
     await this.#resize(end + this.#options.tail)
   }
 

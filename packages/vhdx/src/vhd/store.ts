@@ -1,5 +1,7 @@
 import { at, DiskImageError } from '../errors.ts'
 import { ABSENT } from '../shared/block-store.ts'
+import { roundUp } from '../shared/bytes.ts'
+import { copyWithin } from '../shared/copy-within.ts'
 import { MetadataPages, runsOf } from '../shared/metadata-pages.ts'
 import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
 import { settleAll } from '../shared/settle.ts'
@@ -75,6 +77,19 @@ export class VhdStore implements BlockStore {
   async get(block: number): Promise<Place> {
     const entry = this.#entryPlace(block)
     return this.#place(await this.#pages.get(entry), entry, block)
+  }
+
+  async nextMapped(block: number, end: number): Promise<number> {
+    for (let next = block; next < end; ) {
+      const entry = this.#entryPlace(next)
+      const page = this.#pages.peek(entry) ?? (await this.#pages.get(entry))
+      const inPage = Math.min(end - next, (page.offset + PAGE - entry) / 4)
+      for (let i = 0; i < inPage; i++) {
+        if (page.view.getUint32(entry - page.offset + 4 * i) !== UNUSED) return next + i
+      }
+      next += inPage
+    }
+    return end
   }
 
   async sectorRuns(block: number, from: number, to: number): Promise<SectorRun[]> {
@@ -178,6 +193,47 @@ export class VhdStore implements BlockStore {
     }
     this.#pages.settled(sealed)
     space.release(freed)
+  }
+
+  /** A VHD keeps its id when its content changes. */
+  async expectParent(): Promise<void> {}
+
+  async blocksToMove(): Promise<number[]> {
+    const { batOffset, locators } = this.#header
+    const unit = roundUp(this.#headroom + this.blockSize, DATA_ALIGNMENT)
+    const blocks = await usedSectors(this.#backend, { batOffset, entries: this.blockCount })
+    const fixedEnd = Math.max(batOffset + tableBytes(this.#header.maxEntries), ...locators.map(({ offset, length }) => offset + length))
+    const end = roundUp(fixedEnd, DATA_ALIGNMENT) + unit * blocks.length
+    const toMove: number[] = []
+    for (let block = await this.nextMapped(0, this.blockCount); block < this.blockCount; block = await this.nextMapped(block + 1, this.blockCount)) {
+      if (Math.abs(await this.get(block)) + this.blockSize > end) toMove.push(block)
+    }
+    return toMove
+  }
+
+  takeSlotBefore(offset: number): number | undefined {
+    return this.#open().takeSlotBefore(offset)
+  }
+
+  async relocate(block: number, to: number): Promise<void> {
+    const from = Math.abs(await this.get(block))
+    // The bits in memory may be newer than those in the file.
+    const bits = new Uint8Array(this.#headroom)
+    for (let done = 0; done < bits.length; done += VHD_SECTOR) {
+      const place = from - this.#headroom + done
+      const page = this.#pages.peek(place) ?? (await this.#pages.get(place))
+      bits.set(page.bytes.subarray(place - page.offset, place - page.offset + VHD_SECTOR), done)
+    }
+    await this.#backend.write(to - this.#headroom, bits)
+    await this.#pages.overwrite(to - this.#headroom, bits)
+    await copyWithin(this.#backend, from, to, this.blockSize)
+    await this.#setEntry(block, (to - this.#headroom) / VHD_SECTOR)
+    this.#open().free(from)
+  }
+
+  async cutFile(flush: () => Promise<void>): Promise<void> {
+    await this.#open().cutTail((await this.#scan()).end)
+    await flush()
   }
 
   checkSize(sizeBytes: number): void {

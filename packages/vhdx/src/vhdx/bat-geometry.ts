@@ -22,6 +22,12 @@ export function payloadIndex(geometry: BatGeometry, block: number): number {
   return block + Math.floor(block / geometry.chunkRatio)
 }
 
+/** The first payload block at or after a table index. */
+export function blockFrom(geometry: BatGeometry, index: number): number {
+  const chunk = Math.floor(index / (geometry.chunkRatio + 1))
+  return chunk * geometry.chunkRatio + Math.min(geometry.chunkRatio, index - chunk * (geometry.chunkRatio + 1))
+}
+
 export function bitmapIndex(geometry: BatGeometry, chunk: number): number {
   return (chunk + 1) * geometry.chunkRatio + chunk
 }

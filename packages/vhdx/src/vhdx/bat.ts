@@ -1,5 +1,5 @@
 import { at, DiskImageError } from '../errors.ts'
-import { MIB } from '../shared/bytes.ts'
+import { allZero, MIB } from '../shared/bytes.ts'
 import { BLOCK, FIRST_FREE } from './layout.ts'
 import type { Page, MetadataPages } from '../shared/metadata-pages.ts'
 import type { BlockState } from './layout.ts'
@@ -36,6 +36,14 @@ export class Bat {
   async get(index: number): Promise<number> {
     const place = this.#regionOffset + index * BAT_ENTRY_BYTES
     return this.#decode(await this.#pages.get(place), place, index)
+  }
+
+  /** The index itself, or the first index after the page if the page says nothing at all: every entry in it is zero. */
+  async skipEmpty(index: number): Promise<number> {
+    const place = this.#regionOffset + index * BAT_ENTRY_BYTES
+    const page = this.#pages.peek(place) ?? (await this.#pages.get(place))
+    if (!allZero(page.bytes)) return index
+    return (page.offset + page.bytes.length - this.#regionOffset) / BAT_ENTRY_BYTES
   }
 
   /** Changes the entry in memory; the next commit makes it stable. */

@@ -10,8 +10,8 @@ import type { Region } from './region-table.ts'
 
 export const TABLE_BYTES = 64 * KIB
 const SIGNATURE = 'metadata'
-const ENTRIES = 32
-const ENTRY_BYTES = 32
+export const ENTRIES = 32
+export const ENTRY_BYTES = 32
 const MAX_ITEM = MIB
 const FLAG = { user: 1, virtualDisk: 2, required: 4 } as const
 

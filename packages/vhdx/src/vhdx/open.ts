@@ -17,7 +17,7 @@ export async function openVhdx(medium: Backend, context: OpenContext): Promise<V
   if (parent !== undefined) mustMatchParent(metadata, parent)
   return new BlockDisk({
     backend: image.backend,
-    store: new VhdxStore(image, context.environment),
+    store: new VhdxStore(image, context.environment, context.depth === 0 ? context.contentId : undefined),
     format: 'vhdx',
     type: parent !== undefined ? 'differencing' : metadata.leaveBlocksAllocated ? 'fixed' : 'dynamic',
     sizeBytes: metadata.diskSize,

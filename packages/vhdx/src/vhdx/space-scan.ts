@@ -2,7 +2,7 @@ import { at, DiskImageError } from '../errors.ts'
 import { readZeroPadded } from '../backend.ts'
 import { MIB, roundUp, viewOf } from '../shared/bytes.ts'
 import { BAT_ENTRY_BYTES, decodeBatEntry, hasSpace, offsetOf, stateOf } from './bat.ts'
-import { isBitmapIndex } from './bat-geometry.ts'
+import { blockFrom, isBitmapIndex } from './bat-geometry.ts'
 import { MAX_SLOTS } from '../shared/space.ts'
 import { BITMAP_BLOCK_BYTES, BLOCK, FIRST_FREE } from './layout.ts'
 import type { Backend } from '../backend.ts'
@@ -110,6 +110,31 @@ export async function scanSpace(
     }
   })
   return { end: used.end, slots: freeSlots(used, blockSize / MIB) }
+}
+
+/**
+ * The payload blocks that lie past where the file would end if nothing in it were free. Two passes over the table,
+ * so that only those blocks are held in memory.
+ */
+export async function movableBlocks(
+  backend: Backend,
+  image: { bat: { offset: number }; geometry: BatGeometry; blockSize: number; fixedRanges: readonly UsedRange[] },
+): Promise<number[]> {
+  const { bat, geometry, blockSize } = image
+  let total = image.fixedRanges.reduce((sum, { length }) => sum + length, FIRST_FREE)
+  const pass = (visit: (offset: number, index: number) => void) =>
+    eachBatEntry(backend, bat, geometry.entries, (view, position, index) => {
+      const entry = decodeBatEntry(view, position, bat.offset + index * BAT_ENTRY_BYTES, index)
+      if (hasSpace(stateOf(entry))) visit(offsetOf(entry), index)
+    })
+  await pass((_, index) => {
+    total += isBitmapIndex(geometry, index) ? BITMAP_BLOCK_BYTES : blockSize
+  })
+  const blocks: number[] = []
+  await pass((offset, index) => {
+    if (offset + blockSize > total && !isBitmapIndex(geometry, index)) blocks.push(blockFrom(geometry, index))
+  })
+  return blocks
 }
 
 function keptOffset(view: DataView, position: number): number {

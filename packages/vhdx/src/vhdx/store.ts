@@ -1,18 +1,20 @@
 import { at, DiskImageError } from '../errors.ts'
 import { ABSENT, dataOffset, hasData, isPartial, ZERO } from '../shared/block-store.ts'
 import { MIB } from '../shared/bytes.ts'
-import { randomGuid } from '../shared/guid.ts'
+import { formatGuid, randomGuid } from '../shared/guid.ts'
+import { copyWithin } from '../shared/copy-within.ts'
 import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
 import { Space } from '../shared/space.ts'
 import { hasSpace, offsetOf, stateOf } from './bat.ts'
-import { bitmapIndex, bitmapPart, payloadIndex } from './bat-geometry.ts'
+import { bitmapIndex, bitmapPart, blockFrom, payloadIndex } from './bat-geometry.ts'
 import { commit } from './committer.ts'
 import { checkVhdxSize } from './create.ts'
 import { fixedRanges } from './image.ts'
 import { BITMAP_BLOCK_BYTES, BLOCK, SECTOR } from './layout.ts'
 import { LogWriter } from './log-writer.ts'
+import { setLinkages } from './relink.ts'
 import { grow, shrink } from './resize.ts'
-import { scanSpace } from './space-scan.ts'
+import { movableBlocks, scanSpace } from './space-scan.ts'
 import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
 import type { Environment } from '../shared/environment.ts'
 import type { Allocation } from '../shared/space.ts'
@@ -37,12 +39,15 @@ export class VhdxStore implements BlockStore {
   readonly keepsBlocks: boolean
   readonly #image: VhdxImage
   readonly #environment: Environment
+  readonly #contentId: Uint8Array | undefined
   readonly #newBitmaps = new Map<number, Promise<void>>()
   #session: Session | undefined
 
-  constructor(image: VhdxImage, environment: Environment) {
+  /** `contentId` names the content from the first change on; a random id without it. */
+  constructor(image: VhdxImage, environment: Environment, contentId?: Uint8Array) {
     this.#image = image
     this.#environment = environment
+    this.#contentId = contentId
     this.blockSize = image.metadata.blockSize
     this.keepsBlocks = image.metadata.leaveBlocksAllocated
   }
@@ -58,6 +63,21 @@ export class VhdxStore implements BlockStore {
 
   async get(block: number): Promise<Place> {
     return this.#place(await this.#image.bat.get(payloadIndex(this.#image.geometry, block)))
+  }
+
+  async nextMapped(block: number, end: number): Promise<number> {
+    const { bat, geometry } = this.#image
+    for (let next = block; next < end; ) {
+      const index = payloadIndex(geometry, next)
+      const after = await bat.skipEmpty(index)
+      if (after === index) {
+        if ((this.peek(next) ?? (await this.get(next))) !== ABSENT) return next
+        next++
+      } else {
+        next = Math.min(end, blockFrom(geometry, after))
+      }
+    }
+    return end
   }
 
   async sectorRuns(block: number, from: number, to: number): Promise<SectorRun[]> {
@@ -80,7 +100,7 @@ export class VhdxStore implements BlockStore {
     await backend.flush()
     const names = {
       fileWriteGuid: randomGuid(this.#environment),
-      dataWriteGuid: randomGuid(this.#environment),
+      dataWriteGuid: this.#contentId ?? randomGuid(this.#environment),
       logGuid: log.guid,
     }
     await headers.update(names)
@@ -135,6 +155,38 @@ export class VhdxStore implements BlockStore {
   async commit(flush: () => Promise<void>): Promise<void> {
     const { backend, pages, regions } = this.#image
     await commit({ backend, pages, bat: regions.bat, ...this.#open(), flush })
+  }
+
+  expectParent(now: string, contentId: Uint8Array): Promise<void> {
+    return setLinkages(this.#image, now, formatGuid(contentId))
+  }
+
+  async blocksToMove(): Promise<number[]> {
+    const { backend, headers, regions, geometry } = this.#image
+    return movableBlocks(backend, { bat: regions.bat, geometry, blockSize: this.blockSize, fixedRanges: fixedRanges(headers, regions) })
+  }
+
+  takeSlotBefore(offset: number): number | undefined {
+    return this.#open().space.takeSlotBefore(offset)
+  }
+
+  async relocate(block: number, to: number): Promise<void> {
+    const { backend, geometry, bat } = this.#image
+    const index = payloadIndex(geometry, block)
+    const entry = await bat.get(index)
+    await copyWithin(backend, offsetOf(entry), to, this.blockSize)
+    await bat.set(index, stateOf(entry), to)
+    this.#open().space.free(offsetOf(entry))
+  }
+
+  async cutFile(flush: () => Promise<void>): Promise<void> {
+    const { space, log } = this.#open()
+    const { end } = await this.#scan()
+    await flush()
+    // The log must not promise a size that the file will not have.
+    await log.append([], { flushedFileSize: end, lastFileSize: end })
+    await flush()
+    await space.cutTail(end)
   }
 
   checkSize(sizeBytes: number): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { create, createChild, MemoryBackend, open } from '../../src/index.ts'
+import { check, create, createChild, MemoryBackend, open } from '../../src/index.ts'
 import { breathe } from '../support/breathe.ts'
 import { CrashMedium } from '../support/crash-medium.ts'
 import { Random, seededEnvironment } from '../support/random.ts'
@@ -63,6 +63,7 @@ async function work(disk: VirtualDisk, history: SectorHistory, random: Random, n
       await disk.resize(to)
       zeroed.done()
     }
+    if (random.chance(0.1)) await disk.compact()
     if (random.chance(0.3)) {
       const { done } = history.flush(now)
       await disk.flush()
@@ -97,6 +98,9 @@ describe.each(shapes)('power cut: $format $type, $sizeBytes bytes in blocks of $
       const readOnly = await open(handle, { readOnly: true, findParent })
       await expect(history.check(readOnly, cut), `${message}, read-only`).resolves.toBeUndefined()
       await readOnly.close()
+      // Nothing worse than a log to replay, a footer to write again, and space to free.
+      const before = await check(rest, { findParent })
+      expect(before.findings.filter(({ severity, repairable }) => severity !== 'leak' && !repairable), message).toEqual([])
       const disk = await open(handle, { environment, findParent })
       await expect(history.check(disk, cut), message).resolves.toBeUndefined()
       // The image goes on being usable, and its free space is free.
@@ -106,6 +110,7 @@ describe.each(shapes)('power cut: $format $type, $sizeBytes bytes in blocks of $
         await disk.write(offset, probe)
       }
       await disk.close()
+      expect((await check(rest, { findParent })).findings.filter(({ severity }) => severity !== 'leak'), message).toEqual([])
       const again = await open(handle, { readOnly: true, findParent })
       await expect(history.check(again, cut), `${message}, after another session`).resolves.toBeUndefined()
       await again.close()

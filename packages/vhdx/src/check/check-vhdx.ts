@@ -1,0 +1,168 @@
+import { at, DiskImageError } from '../errors.ts'
+import { readZeroPadded } from '../backend.ts'
+import { MIB, roundUp } from '../shared/bytes.ts'
+import { isZero, sameBytes } from '../shared/guid.ts'
+import { step } from '../task.ts'
+import { BAT_ENTRY_BYTES } from '../vhdx/bat.ts'
+import { batGeometry, bitmapIndex, blockFrom, isBitmapIndex } from '../vhdx/bat-geometry.ts'
+import { decodeHeader, HEADER_BYTES } from '../vhdx/header.ts'
+import { fixedRanges, readVhdx } from '../vhdx/image.ts'
+import { BITMAP_BLOCK_BYTES, BLOCK, FIRST_FREE, HEADER_OFFSETS, REGION_TABLE_BYTES, REGION_TABLE_OFFSETS } from '../vhdx/layout.ts'
+import { isIntact } from '../vhdx/region-table.ts'
+import { eachBatEntry, UsedMap } from '../vhdx/space-scan.ts'
+import { VhdxStore } from '../vhdx/store.ts'
+import type { Backend } from '../backend.ts'
+import type { Environment } from '../shared/environment.ts'
+import type { TaskOptions } from '../task.ts'
+import type { VhdxImage } from '../vhdx/image.ts'
+import type { CheckCounts } from './check.ts'
+import type { Findings } from './findings.ts'
+
+interface Options extends TaskOptions {
+  repair?: boolean
+  environment: Environment
+}
+
+export async function checkVhdx(backend: Backend, findings: Findings, options: Options): Promise<CheckCounts> {
+  const repair = options.repair === true
+  await checkHeaders(backend, findings)
+  let image = await readVhdx(backend, { readOnly: true, environment: options.environment })
+  if (image.backend !== backend) {
+    findings.add('warning', 'log-dirty', `log at ${at(image.headers.current.logOffset)}`, 'the image was not closed and its log waits to be replayed', true)
+    if (repair) {
+      image = await readVhdx(backend, { readOnly: false, environment: options.environment })
+      findings.repaired('log-dirty')
+    }
+  }
+  await checkRegionTables(image, findings, repair)
+  if (repair && findings.wants('header-damaged')) {
+    await image.headers.update({})
+    await image.headers.update({})
+    findings.repaired('header-damaged')
+  }
+  const walk = await walkTable(image, findings, options)
+  if (repair) await repairSpace(image, findings, walk, options.environment)
+  return { blocks: image.geometry.payloadBlocks, allocatedBlocks: walk.allocatedBlocks, leakedBytes: walk.leakedBytes }
+}
+
+async function checkHeaders(backend: Backend, findings: Findings): Promise<void> {
+  for (const offset of HEADER_OFFSETS) {
+    const bytes = new Uint8Array(HEADER_BYTES)
+    await readZeroPadded(backend, offset, bytes)
+    if (decodeHeader(bytes) === undefined) {
+      findings.add('warning', 'header-damaged', `header at ${at(offset)}`, 'signature or checksum are wrong; the other copy serves', true)
+    }
+  }
+}
+
+async function checkRegionTables({ backend }: VhdxImage, findings: Findings, repair: boolean): Promise<void> {
+  const copies = [new Uint8Array(REGION_TABLE_BYTES), new Uint8Array(REGION_TABLE_BYTES)] as const
+  for (const [i, offset] of REGION_TABLE_OFFSETS.entries()) await readZeroPadded(backend, offset, copies[i as 0 | 1])
+  const good = isIntact(copies[0]) ? 0 : 1
+  const other = good === 0 ? 1 : 0
+  if (sameBytes(copies[0], copies[1])) return
+  const place = `region table at ${at(REGION_TABLE_OFFSETS[other])}`
+  findings.add('warning', 'region-table-damaged', place, isIntact(copies[other]) ? 'says something else than the first copy' : 'signature or checksum are wrong; the other copy serves', true)
+  if (!repair) return
+  await backend.write(REGION_TABLE_OFFSETS[other], copies[good])
+  await backend.flush()
+  findings.repaired('region-table-damaged')
+}
+
+interface Walk {
+  allocatedBlocks: number
+  leakedBytes: number
+  /** Table indices past the disk's last that are not empty. */
+  stale: number[]
+  /** Where the file must reach for its last block to be whole. */
+  end: number
+}
+
+async function walkTable(image: VhdxImage, findings: Findings, options: TaskOptions): Promise<Walk> {
+  const { backend, geometry, metadata, regions } = image
+  const region = regions.bat
+  const fileSize = await backend.size()
+  const used = new UsedMap()
+  used.claim(0, FIRST_FREE)
+  for (const { offset, length } of fixedRanges(image.headers, regions)) used.claim(offset, length)
+  const walk: Walk = { allocatedBlocks: 0, leakedBytes: 0, stale: [], end: 0 }
+  const bitmaps = new Set<number>()
+  const needBitmap = new Set<number>()
+  // A child's table counts whole chunks, so its last entries may belong to no block.
+  const entries = batGeometry({ ...metadata, hasParent: false }).entries
+  const total = region.length / BAT_ENTRY_BYTES
+
+  await eachBatEntry(backend, region, total, (view, position, index) => {
+    if (index % 65_536 === 0) step(options, index, total)
+    const low = view.getUint32(position, true)
+    const offset = view.getUint32(position + 4, true) * 2 ** 32 + (low - (low & 0xfffff))
+    const state = low & 7
+    const place = `table entry ${index} at ${at(region.offset + index * BAT_ENTRY_BYTES)}`
+    const isBitmap = isBitmapIndex(geometry, index)
+    if (index >= geometry.entries || (index >= entries && !isBitmap)) {
+      findings.add('leak', 'bat-stale-entry', place, `an entry past the disk's last block, state ${state}, offset ${at(offset)}`, true)
+      walk.stale.push(index)
+      return
+    }
+    if ((low & 0xffff8) !== 0 || state === 4 || (isBitmap && state !== 0 && state !== BLOCK.present)) {
+      findings.add('error', isBitmap ? 'bitmap-invalid' : 'bat-entry-invalid', place, `reserved state or bits: ${at(low)}`)
+      return
+    }
+    if (isBitmap && state === BLOCK.present) bitmaps.add(index)
+    if (state === BLOCK.partial) {
+      if (metadata.hasParent) needBitmap.add(bitmapIndex(geometry, Math.floor(blockFrom(geometry, index) / geometry.chunkRatio)))
+      else findings.add('error', 'partial-without-parent', place, 'partially present, but the image has no parent to take the rest from')
+    }
+    const kept = state === BLOCK.unmapped && offset !== 0
+    if (state !== BLOCK.present && state !== BLOCK.partial && !kept) return
+    const length = isBitmap ? BITMAP_BLOCK_BYTES : metadata.blockSize
+    if (offset < FIRST_FREE || offset >= fileSize || !Number.isSafeInteger(offset)) {
+      if (!kept) findings.add('error', 'block-past-end', place, `its ${length} bytes at ${at(offset)} are not in the file of ${fileSize}`)
+      return
+    }
+    if (!used.claim(offset, length) && !kept) findings.add('error', 'block-overlap', place, `its ${length} bytes at ${at(offset)} belong to something else too`)
+    if (!isBitmap && !kept) walk.allocatedBlocks++
+    if (offset + length > fileSize) {
+      findings.add('warning', 'block-short', place, `the file of ${fileSize} bytes ends inside its ${length} bytes at ${at(offset)}; what is missing reads as zero`, true)
+      walk.end = Math.max(walk.end, offset + length)
+    }
+  })
+  for (const index of needBitmap) {
+    if (!bitmaps.has(index)) findings.add('error', 'bitmap-missing', `table entry ${index}`, 'no sector bitmap, but blocks of its chunk are partially present')
+  }
+  step(options, total, total)
+  walk.leakedBytes = countLeaks(used, fileSize, findings)
+  return walk
+}
+
+function countLeaks(used: UsedMap, fileSize: number, findings: Findings): number {
+  const tail = Math.max(0, fileSize - used.end)
+  let inside = 0
+  for (let mib = 1; mib < used.end / MIB; mib++) if (!used.isUsed(mib)) inside++
+  if (inside > 0) findings.add('leak', 'leaked-space', 'file', `${inside * MIB} bytes between blocks are free; compact the image to get them back, or leave them for new blocks`)
+  if (tail > 0) findings.add('leak', 'leaked-space', `file from ${at(used.end)}`, `${tail} bytes at the end are free`, true)
+  return inside * MIB + tail
+}
+
+async function repairSpace(image: VhdxImage, findings: Findings, walk: Walk, environment: Environment): Promise<void> {
+  if (findings.has('error')) return
+  const { backend, headers } = image
+  if (walk.end > 0) {
+    await backend.truncate(roundUp(walk.end, MIB))
+    await backend.flush()
+    findings.repaired('block-short')
+  }
+  if (walk.stale.length === 0 && !findings.wants('leaked-space')) return
+  if (!isZero(headers.current.logGuid)) throw new DiskImageError('corrupt', 'the log is still to be replayed')
+  // The content does not change, so children stay good.
+  const store = new VhdxStore(image, environment, headers.current.dataWriteGuid)
+  const flush = () => backend.flush()
+  await store.begin(() => store.commit(flush))
+  for (const index of walk.stale) {
+    await image.bat.set(index, BLOCK.notPresent, 0)
+    if (store.commitDue) await store.commit(flush)
+  }
+  await store.commit(flush)
+  await store.finish(flush)
+  findings.repaired('bat-stale-entry', 'leaked-space')
+}
