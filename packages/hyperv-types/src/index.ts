@@ -44,6 +44,7 @@ export {
 export type * from './interfaces/host-channel.ts'
 export type * from './interfaces/hypervisor.ts'
 export { type Logger, type LogLevel, silentLogger } from './interfaces/logger.ts'
+export type { MmioRange, MmioRequest, MmioSpace } from './interfaces/mmio.ts'
 export type { Packet } from './interfaces/packet.ts'
 export type * from './interfaces/synic-ports.ts'
 export { type Backing, createBacking, type MemoryKind, WASM_PRIVATE_BYTES, type WasmMemory } from './memory/backing.ts'

@@ -92,11 +92,9 @@ async function createOn<C extends Clock>(clock: C, options: HostedOptions<Clock>
 }
 
 export interface EchoOptions extends Partial<OfferDescription> {
-  readonly subchannels?: number
   /** Instead of echoing. */
   onPacket?(packet: Packet, channel: HostChannel): void
   onOpen?(channel: HostChannel): void
-  readonly pendingLimit?: number
 }
 
 export const ECHO_CLASS = 'e17b01de-0000-4000-8000-000000000001'
@@ -110,7 +108,7 @@ export class EchoDevice implements VspDevice {
 
   constructor(options: EchoOptions = {}) {
     this.#options = options
-    const { subchannels: _subchannels, onPacket: _onPacket, onOpen: _onOpen, pendingLimit: _limit, ...offer } = options
+    const { onPacket: _onPacket, onOpen: _onOpen, ...offer } = options
     this.offer = { interfaceId: ECHO_CLASS, instanceId: 'e17b01de-0000-4000-8000-0000000000ff', ...offer }
   }
 
@@ -120,9 +118,6 @@ export class EchoDevice implements VspDevice {
 
   openChannel(channel: HostChannel): HostChannelHandlers {
     this.channels.push(channel)
-    if (channel.subIndex === 0 && this.#options.subchannels !== undefined) {
-      this.port?.offerSubchannels(this.#options.subchannels)
-    }
     this.#options.onOpen?.(channel)
     const waiting: { low: number; high: number; data: Uint8Array }[] = []
     const { onPacket } = this.#options

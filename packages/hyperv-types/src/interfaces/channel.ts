@@ -1,6 +1,7 @@
 import type { ChannelError } from '../errors.ts'
 import type { GuestMemory } from '../memory/guest-memory.ts'
 import type { PageAllocator, PageRun } from '../memory/page-allocator.ts'
+import type { MmioSpace } from './mmio.ts'
 import type { Packet } from './packet.ts'
 
 /** What the host says of a channel when it offers it (OFFER_CHANNEL). */
@@ -131,6 +132,8 @@ export interface Channel extends PacketSender, AsyncDisposable {
   readonly protocolVersion: number
   readonly memory: GuestMemory
   readonly pages: PageAllocator
+  /** MMIO space for the device; absent where the bus has none to give. */
+  readonly mmio?: MmioSpace
   readonly processorCount: number
   /** Processor that takes this channel's interrupts. */
   readonly cpu: number

@@ -13,11 +13,13 @@ import { ChannelError, DeviceError } from '@bis/hyperv-types'
 import { describeHvStatus, HvStatus } from '@bis/hyperv-types/hypervisor'
 import type { RingEngine } from '@bis/hyperv-types/ring'
 import { ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
+import { NIL_GUID } from '@bis/hyperv-types/struct'
 import {
   encodeControlMessage,
   formatVmbusVersion,
   VMBUS_FIRST_GPADL_HANDLE,
   VMBUS_MESSAGE_SINT,
+  VmbusFeature,
   VmbusVersion,
 } from '@bis/hyperv-types/vmbus'
 import type { VmbusChannel } from '../channel/channel.ts'
@@ -32,12 +34,15 @@ import type { HypervisorFeatures } from '../platform/discovery.ts'
 import { discover } from '../platform/discovery.ts'
 import type { EventFlags } from '../platform/event-flags.ts'
 import type { SlotMessage } from '../platform/message-slot.ts'
+import { MmioAllocator } from '../platform/mmio.ts'
 import { Platform } from '../platform/platform.ts'
 import type { ReferenceTime } from '../platform/reference-time.ts'
 import { ChannelTable } from './channel-table.ts'
 import { ConnectionSession } from './connection-session.ts'
 import { BusCounters } from './counters.ts'
 import { dispatch } from './dispatch.ts'
+import type { IsolationPolicy } from './isolation.ts'
+import { isolatedMinVersion, isolationRefusal } from './isolation.ts'
 import { OfferBook } from './offer-book.ts'
 import type { VmbusOptions } from './options.ts'
 import { DEFAULT_OS_RELEASE_DATE } from './options.ts'
@@ -45,9 +50,6 @@ import { RunQueue } from './run-queue.ts'
 import { SharedPages } from './shared-pages.ts'
 import type { VmbusTiming } from './timing.ts'
 import { CRASH_POLL_MS, DEFAULT_TIMING } from './timing.ts'
-
-/** NIL client id: we offer no CLIENT_ID. */
-const NO_CLIENT = '00000000-0000-0000-0000-000000000000'
 
 /** A channel that was open when the machine was suspended although its driver has no suspend of its own. */
 interface Reopen {
@@ -61,6 +63,7 @@ export class VmbusBus implements ChannelBus {
   readonly counters = new BusCounters()
   readonly clock: Clock
   readonly log: Logger
+  readonly mmio: MmioAllocator
   readonly pages: PageAllocator
   readonly ringConstraint: PageConstraint
   readonly replies: PendingReplies
@@ -68,6 +71,8 @@ export class VmbusBus implements ChannelBus {
   readonly #options: VmbusOptions
   readonly #hypervisor: Hypervisor
   readonly #device: Device
+  readonly #isolation: IsolationPolicy | undefined
+  readonly #offeredFeatures: number
   readonly #queue: RunQueue
   readonly #poster: Poster
   readonly #session: ConnectionSession
@@ -84,6 +89,8 @@ export class VmbusBus implements ChannelBus {
   #nextGpadl = VMBUS_FIRST_GPADL_HANDLE
   #reopen: readonly Reopen[] = []
   #suspendedVersion = 0
+  #lastCpu = 0
+  #monitored: boolean
   #crashing: Promise<void> | undefined
   #stopping: Promise<void> | undefined
 
@@ -98,11 +105,15 @@ export class VmbusBus implements ChannelBus {
     this.#options = options
     this.#hypervisor = hypervisor
     this.#device = device
+    this.#monitored = options.monitorPages ?? true
     this.clock = device.kernel.clock
+    this.mmio = new MmioAllocator(hypervisor.firmware.vmbus.mmio, hypervisor.firmware.framebuffer)
     this.log = device.log
     this.pages = device.kernel.pages
     this.ringConstraint = options.ringConstraint ?? {}
     this.timing = { ...DEFAULT_TIMING, ...options.timing }
+    this.#isolation = options.isolation ?? (found.features.isolated ? {} : undefined)
+    this.#offeredFeatures = offeredFeatures(options, this.#isolation)
     this.replies = new PendingReplies(this.clock)
     this.#queue = new RunQueue(this.clock)
     this.#poster = new Poster((id, payload) => this.#postNow(id, payload), this.clock)
@@ -112,6 +123,7 @@ export class VmbusBus implements ChannelBus {
       poster: this.#poster,
       log: this.log,
       timing: this.timing,
+      offeredFeatures: this.#offeredFeatures,
       contact: (version) => this.#contact(version),
       sharing: (shared) => (shared ? this.#shared?.share() : this.#shared?.unshare()),
       unsolicited: () => void this.counters.unsolicited++,
@@ -122,7 +134,7 @@ export class VmbusBus implements ChannelBus {
       table: this.#table,
       counters: this.counters,
       log: this.log,
-      refuses: () => undefined,
+      refuses: (offer) => this.#isolation && isolationRefusal(this.#isolation, offer, this.features),
     })
   }
 
@@ -171,6 +183,12 @@ export class VmbusBus implements ChannelBus {
     throw new VmbusError('post-failed', `the hypervisor refused a control message: ${describeHvStatus(status)}`)
   }
 
+  nextCpu(): number {
+    if (this.version < VmbusVersion.V2_4) return 0
+    this.#lastCpu = (this.#lastCpu + 1) % this.processorCount
+    return this.#lastCpu
+  }
+
   takeGpadlHandle(): number {
     const handle = this.#nextGpadl
     this.#nextGpadl = handle === 0xffff_ffff ? 1 : handle + 1
@@ -183,11 +201,30 @@ export class VmbusBus implements ChannelBus {
     if (shared === undefined || platform === undefined)
       throw new ChannelError('closed', 'there is no connection to the host')
     const signal =
-      monitored && offer.monitorId !== undefined && this.#options.monitorPages !== false
+      monitored && offer.monitorId !== undefined && this.#monitored
         ? monitorSignal(shared.monitorWords, offer.monitorId)
         : this.#hypercallSignal(platform, offer.connectionId)
     const bit = !offer.dedicatedInterrupt && this.version < VmbusVersion.V5_0
     return bit ? pageBitSignal(shared.sendWords, offer.channelId, signal) : signal
+  }
+
+  /**
+   * Gives the host the monitor pages, or takes them away, on the running connection; channels opened from then on signal
+   * accordingly. @throws ChannelError `refused` when the host will not, or its version or features have no such request
+   */
+  async setMonitorPages(on: boolean): Promise<void> {
+    const shared = this.#shared
+    if (shared === undefined || (this.features & VmbusFeature.MODIFY_CONNECTION) === 0) {
+      throw new ChannelError('refused', 'this connection cannot be modified: that takes feature 0x4 of VMBus 6.0')
+    }
+    const body = { monitor_page1: on ? shared.monitorToGuest.gpa : 0, monitor_page2: on ? shared.monitorToHost.gpa : 0 }
+    const message = encodeControlMessage('MODIFY_CONNECTION', body, this.version, this.features)
+    const what = 'MODIFY_CONNECTION_RESPONSE'
+    const reply = this.replies.wait({ kind: 'connection', id: 0, channelId: 0, what, timeoutMs: this.timing.replyMs })
+    this.post(message).catch((error: Error) => this.replies.fail('connection', 0, error))
+    const state = await reply
+    if (state !== 0) throw new ChannelError('refused', `the host does not take the monitor pages (state ${state})`)
+    this.#monitored = on
   }
 
   schedule(task: Runnable): void {
@@ -260,16 +297,18 @@ export class VmbusBus implements ChannelBus {
   }
 
   /**
-   * The machine crashes: no handler runs any more, and the host is told to let go. Looks at every processor's messages
-   * by itself, because interrupts may have ended. Resolves when the host has answered or the time is over.
+   * The machine crashes: no handler runs any more, the message goes to the crash registers, and the host is told to let
+   * go. Looks at every processor's messages by itself, because interrupts may have ended. Resolves when the host has
+   * answered or the time is over; a second call changes nothing.
    */
-  crash(): Promise<void> {
-    this.#crashing ??= this.#crash()
+  crash(message: string): Promise<void> {
+    this.#crashing ??= this.#crash(message)
     return this.#crashing
   }
 
-  async #crash(): Promise<void> {
-    for (const channel of this.#table.list()) channel.dropped()
+  async #crash(message: string): Promise<void> {
+    for (const channel of this.#table.list()) channel.halt()
+    this.#platform?.reportCrash(message)
     let polling = true
     const poll = (): void => {
       if (!polling) return
@@ -277,8 +316,17 @@ export class VmbusBus implements ChannelBus {
       this.clock.after(CRASH_POLL_MS, poll)
     }
     poll()
-    await this.#session.unload().catch((error: Error) => this.log.log('warning', error.message))
+    await this.#disconnect()
     polling = false
+    if (this.pages.heldPages > 0) this.log.log('warning', `the host may still write to ${this.pages.heldPages} pages`)
+  }
+
+  /** Processors that get it together are one event; panicking is what FreeBSD does unless told otherwise. */
+  #nonMaskable(cpu: number): void {
+    if (this.#crashing !== undefined) return
+    const text = `NMI on cpu ${cpu}`
+    this.log.log('error', text, 'nmi')
+    if (this.#device.kernel.tunables.getInt('machdep.panic_on_nmi') !== 0) void this.crash(`panic: ${text}`)
   }
 
   async #stop(): Promise<void> {
@@ -299,6 +347,7 @@ export class VmbusBus implements ChannelBus {
         events: {
           onMessage: (_cpu, message) => this.#receive(message),
           onEventFlags: (_cpu, flags) => this.#receiveEvents(flags),
+          onNmi: (cpu) => this.#nonMaskable(cpu),
         },
       })
     } catch (error) {
@@ -359,14 +408,16 @@ export class VmbusBus implements ChannelBus {
       this.log.log('warning', `hw.vmbus.max_version=${tunable} is no version (such as 4.0); ignored`)
     }
     const max = Math.min(cap ?? Infinity, this.#options.maxVersion ?? Infinity)
-    return versionsToTry({ max, min: this.#options.minVersion })
+    const floor = this.#isolation === undefined ? 0 : isolatedMinVersion(this.#isolation)
+    return versionsToTry({ max, min: Math.max(floor, this.#options.minVersion ?? 0) })
   }
 
   #contact(version: number): Uint8Array {
     const shared = this.#shared
     if (shared === undefined) throw new VmbusError('disconnected', 'the bus is switched off')
     shared.clear()
-    const monitored = this.#options.monitorPages !== false
+    const monitored = this.#monitored
+    const features = version < VmbusVersion.V6_0 ? 0 : this.#offeredFeatures
     return encodeControlMessage(
       'INITIATE_CONTACT',
       {
@@ -375,12 +426,13 @@ export class VmbusBus implements ChannelBus {
         interrupt:
           version < VmbusVersion.V5_0
             ? { interrupt_page: shared.interrupt.gpa }
-            : { target: { msg_sint: VMBUS_MESSAGE_SINT, target_vtl: 0, feature_flags: 0 } },
+            : { target: { msg_sint: VMBUS_MESSAGE_SINT, target_vtl: 0, feature_flags: features } },
         monitor_page1: monitored ? shared.monitorToGuest.gpa : 0,
         monitor_page2: monitored ? shared.monitorToHost.gpa : 0,
-        client_id: NO_CLIENT,
+        client_id: this.#options.clientId ?? NIL_GUID,
       },
       version,
+      features,
     )
   }
 
@@ -429,4 +481,12 @@ export class VmbusBus implements ChannelBus {
   #printFeatures(): void {
     this.log.log('info', `Hyper-V Version: ${this.hypervisorFeatures.version}`)
   }
+}
+
+/** Of 6.0's features those that this bus does something with. */
+function offeredFeatures({ clientId }: VmbusOptions, isolation: IsolationPolicy | undefined): number {
+  let features: number = VmbusFeature.GUEST_SPECIFIED_SIGNAL_PARAMETERS | VmbusFeature.MODIFY_CONNECTION
+  if (clientId !== undefined) features |= VmbusFeature.CLIENT_ID
+  if (isolation?.confidentialChannels !== undefined) features |= VmbusFeature.CONFIDENTIAL_CHANNELS
+  return features
 }

@@ -13,6 +13,8 @@ export interface SessionParts {
   readonly poster: Poster
   readonly log: Logger
   readonly timing: VmbusTiming
+  /** Feature flags that contacts offer; an answer cannot add to them. */
+  readonly offeredFeatures: number
   /** The whole INITIATE_CONTACT message for a version. */
   contact(version: number): Uint8Array
   /** The host has, or no longer has, what the contact gave it. */
@@ -110,7 +112,10 @@ export class ConnectionSession {
   }
 
   onVersionResponse(reply: VersionReply): void {
-    this.#apply({ type: 'version-response', reply })
+    this.#apply({
+      type: 'version-response',
+      reply: { ...reply, features: reply.features & this.#parts.offeredFeatures },
+    })
   }
 
   onAllOffersDelivered(): void {

@@ -78,6 +78,9 @@ function deliver(message: ControlMessage, { session, replies, offers, counters }
       if (!replies.settle('modify', child_relid, child_relid, status)) counters.unsolicited++
       return
     }
+    case 'MODIFY_CONNECTION_RESPONSE':
+      if (!replies.settle('connection', 0, 0, message.body.connection_state)) counters.unsolicited++
+      return
     default:
       counters.unsolicited++
   }

@@ -1,5 +1,6 @@
 import type { Hypervisor, PageConstraint } from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
+import type { IsolationPolicy } from './isolation.ts'
 import type { VmbusTiming } from './timing.ts'
 
 /** What a bus is made with. Versions are words as on the wire: major << 16 | minor. */
@@ -17,6 +18,13 @@ export interface VmbusOptions {
   readonly slowSignals?: boolean
   /** Where rings are allocated: a PAE kernel takes `{ from: 2 ** 32 }`. Default: anywhere. */
   readonly ringConstraint?: PageConstraint
+  /**
+   * The host is not trusted: fewer versions and devices are accepted. Default: none, unless CPUID says that the guest is
+   * isolated; then the policy's own defaults.
+   */
+  readonly isolation?: IsolationPolicy
+  /** Tells the host who this guest is, as GUID text (6.0). */
+  readonly clientId?: string
   /** Gives the host monitor pages. Default true. */
   readonly monitorPages?: boolean
   readonly timing?: Partial<VmbusTiming>

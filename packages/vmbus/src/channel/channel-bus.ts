@@ -1,4 +1,13 @@
-import type { ChannelOffer, Clock, Device, GuestMemory, Logger, PageAllocator, PageConstraint } from '@bis/hyperv-types'
+import type {
+  ChannelOffer,
+  Clock,
+  Device,
+  GuestMemory,
+  Logger,
+  MmioSpace,
+  PageAllocator,
+  PageConstraint,
+} from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
 import type { PendingReplies } from '../control/pending-replies.ts'
 import type { Signal } from './signal.ts'
@@ -12,6 +21,7 @@ export interface ChannelBus {
   readonly log: Logger
   readonly memory: GuestMemory
   readonly pages: PageAllocator
+  readonly mmio: MmioSpace
   /** Where rings are allocated. */
   readonly ringConstraint: PageConstraint
   /** What works on rings at this address. */
@@ -21,6 +31,8 @@ export interface ChannelBus {
   readonly timing: ChannelTiming
   /** VP index of a processor. */
   vpIndex(cpu: number): number
+  /** The next processor in turn, as `vmbus_chan_cpu_rr`: where sub-channels take their interrupts. */
+  nextCpu(): number
   /** Posts a control message on the connection. @throws VmbusError, ChannelError */
   post(message: Uint8Array, signal?: AbortSignal): Promise<void>
   /** A handle that no GPADL of this connection has. */

@@ -6,6 +6,7 @@ import type {
   ChannelStatistics,
   Gpadl,
   GuestMemory,
+  MmioSpace,
   PageAllocator,
   PageRun,
 } from '@bis/hyperv-types'
@@ -52,6 +53,7 @@ export class VmbusChannel implements Channel, Runnable {
     this.#bus = bus
     this.#offer = offer
     this.#primary = primary
+    if (primary !== undefined) this.#cpu = bus.nextCpu()
     this.gone = this.#goneController.signal
     this.statistics = this.#counters
     this.#gpadls = new GpadlSet(bus, () => this.#offer.channelId)
@@ -75,6 +77,10 @@ export class VmbusChannel implements Channel, Runnable {
 
   get pages(): PageAllocator {
     return this.#bus.pages
+  }
+
+  get mmio(): MmioSpace {
+    return this.#bus.mmio
   }
 
   get processorCount(): number {
@@ -257,6 +263,11 @@ export class VmbusChannel implements Channel, Runnable {
     await this.#tidying
   }
 
+  /** The machine crashes: no handler runs from now on; everything else stays where it is. */
+  halt(): void {
+    this.#opened?.path.stop()
+  }
+
   /** The connection ended and the host dropped everything: nothing is left to take back. */
   dropped(): void {
     const opened = this.#takeOpened()
@@ -406,7 +417,10 @@ export class VmbusChannel implements Channel, Runnable {
     this.#life.to('closing')
     const opened = this.#takeOpened()
     for (const sub of [...this.#subchannels]) await sub.close()
-    if (opened === undefined) return
+    if (opened === undefined) {
+      if (this.state === 'closing') this.#life.to('offered')
+      return
+    }
     if (this.state === 'closing') await this.#postClose().catch(() => {})
     this.#bus.pages.free(opened.rings.run)
     await this.#gpadls.teardown(opened.gpadl).catch((error: unknown) => {

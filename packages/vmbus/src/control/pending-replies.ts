@@ -2,7 +2,7 @@ import type { Clock } from '@bis/hyperv-types'
 import { ChannelError } from '@bis/hyperv-types'
 
 /** What the host owes an answer for, once a request about it was posted. */
-export type ReplyKind = 'open' | 'gpadl-created' | 'gpadl-torndown' | 'modify'
+export type ReplyKind = 'open' | 'gpadl-created' | 'gpadl-torndown' | 'modify' | 'connection'
 
 export interface ReplyWait {
   readonly kind: ReplyKind

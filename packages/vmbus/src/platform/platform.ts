@@ -1,4 +1,5 @@
 import type { Hypervisor, PageAllocator } from '@bis/hyperv-types'
+import { CrashReport } from './crash-report.ts'
 import type { HypervisorFeatures } from './discovery.ts'
 import { HypercallPage } from './hypercall-page.ts'
 import { ReferenceTime } from './reference-time.ts'
@@ -11,20 +12,34 @@ export interface PlatformOptions {
   readonly features: HypervisorFeatures
   /** `__FreeBSD_version`. */
   readonly osReleaseDate: number
-  readonly events: SynicEvents
+  readonly events: PlatformEvents
 }
+
+export interface PlatformEvents extends SynicEvents {
+  /** A non-maskable interrupt; hosts before 2016 send it to every processor. */
+  onNmi(cpu: number): void
+}
+
+const NMI_VECTOR = 2
 
 /** Everything of the hypervisor that the bus has switched on: undone in reverse order, whole or after a failure half-way. */
 export class Platform {
   readonly hypercalls: HypercallPage
   readonly time: ReferenceTime
+  readonly #hypervisor: Hypervisor
+  #crashReport: CrashReport | undefined
   readonly #synics: ProcessorSynic[] = []
 
   /** @throws VmbusError `not-usable`, MemoryError `exhausted`, HypervisorFault; nothing is left switched on then */
   constructor({ hypervisor, pages, features, osReleaseDate, events }: PlatformOptions) {
+    this.#hypervisor = hypervisor
     this.hypercalls = HypercallPage.enable(hypervisor, pages, osReleaseDate)
     this.time = new ReferenceTime(hypervisor, pages)
     try {
+      if (features.crashRegisters) this.#crashReport = new CrashReport(hypervisor, pages)
+      for (let cpu = 0; cpu < hypervisor.processorCount; cpu++) {
+        hypervisor.setVector(cpu, NMI_VECTOR, () => events.onNmi(cpu))
+      }
       if (features.referenceTsc) this.time.enableTscPage()
       const synic = { hypervisor, pages, events, autoEoi: features.autoEoi, hostOwnedPages: features.paravisor }
       for (let cpu = 0; cpu < hypervisor.processorCount; cpu++) this.#synics.push(ProcessorSynic.enable(synic, cpu))
@@ -49,9 +64,19 @@ export class Platform {
     for (const synic of this.#synics) synic.poll()
   }
 
+  /** Leaves a message in the crash registers. @returns false when the hypervisor has none */
+  reportCrash(message: string): boolean {
+    this.#crashReport?.commit(message)
+    return this.#crashReport !== undefined
+  }
+
   /** SynIC of every processor, TSC page, hypercall page and guest OS id. Source: FreeBSD, Linux `hyperv_cleanup`. */
   stop(): void {
     for (const synic of this.#synics.splice(0).reverse()) synic.disable()
+    for (let cpu = 0; cpu < this.#hypervisor.processorCount; cpu++)
+      this.#hypervisor.setVector(cpu, NMI_VECTOR, undefined)
+    this.#crashReport?.free()
+    this.#crashReport = undefined
     this.time.disable()
     this.hypercalls.disable()
   }
