@@ -71,7 +71,7 @@ export class StorvscRequest {
 
   /** Low word of the transaction id: never 0, and not the same again for 65536 uses. */
   get transactionId(): number {
-    return ((this.uses & 0xffff) << 16) | this.slot
+    return (((this.uses & 0xffff) << 16) | this.slot) >>> 0
   }
 
   /** As new: nothing of an earlier command remains. */
