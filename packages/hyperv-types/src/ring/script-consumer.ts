@@ -71,7 +71,7 @@ export class ScriptConsumer implements RingConsumer {
 
   commit(): boolean {
     const read = this.#read
-    if (read === this.#published) return false
+    if (read === this.#published || this.corruption !== undefined) return false
     const access = this.#access
     const bytesRead = this.#distance(this.#published, read)
     this.#published = read

@@ -438,6 +438,7 @@
     (local.set $read (i32.load offset=8 (local.get $c)))
     (local.set $taken (i32.sub (local.get $read) (i32.load offset=12 (local.get $c))))
     (if (i32.eqz (local.get $taken)) (then (return (i32.const 0))))
+    (if (i32.load offset=32 (local.get $c)) (then (return (i32.const 0))))
     (i32.store offset=12 (local.get $c) (local.get $read))
     (local.set $ring (i32.load (local.get $c)))
     (i32.atomic.store offset=4 (local.get $ring) (local.get $read))
