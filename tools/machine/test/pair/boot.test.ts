@@ -1,10 +1,9 @@
+import { HOST_RELEASES, Host, hostRelease } from '@bis/host'
 import { ManualClock } from '@bis/hyperv-types'
 import { formatVmbusVersion } from '@bis/hyperv-types/vmbus'
 import { describe, expect, it } from 'vitest'
-import { Host } from '../../src/host.ts'
-import { HOST_RELEASES, hostRelease } from '../../src/host-release.ts'
-import { RealGuest } from '../support/real-guest.ts'
-import { EchoDevice, instance } from '../support/test-guest.ts'
+import { EchoDevice, instance } from './echo-device.ts'
+import { RealGuest } from './real-guest.ts'
 
 describe('a guest with the real bus driver', () => {
   it.each(HOST_RELEASES)('negotiates the newest version of %s, finds its devices and talks to one', async (release) => {

@@ -1,3 +1,4 @@
+import type { GuestOptions, Host, VmbusServer } from '@bis/host'
 import type { Attachment, Channel, Clock, Driver } from '@bis/hyperv-types'
 import { GuestMemory, PageAllocator, ProbePriority } from '@bis/hyperv-types'
 import type { GuestKernel } from '@bis/newbus'
@@ -5,8 +6,6 @@ import { createKernel, DeviceTree } from '@bis/newbus'
 import { Partition } from '@bis/partition'
 import type { VmbusDriver, VmbusOptions } from '@bis/vmbus'
 import { vmbusDriver } from '@bis/vmbus'
-import type { GuestOptions, Host } from '../../src/host.ts'
-import type { VmbusServer } from '../../src/vmbus/vmbus-server.ts'
 
 export interface RealGuestOptions {
   readonly server?: GuestOptions
