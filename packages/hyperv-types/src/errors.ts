@@ -59,6 +59,7 @@ export type DeviceErrorCode =
   | 'timeout'
   | 'io'
   | 'read-only'
+  | 'no-space'
   | 'out-of-range'
   | 'invalid-argument'
   | 'no-media'

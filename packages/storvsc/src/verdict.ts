@@ -93,7 +93,7 @@ function judgeSense({ key, asc, ascq }: SenseData): Verdict {
       if (asc === 0x21) return make('fail', 'out-of-range')
       return asc === 0x25 ? make('removed', 'removed') : make('fail', 'not-supported')
     case SenseKey.DATA_PROTECT:
-      return make('fail', 'read-only')
+      return make('fail', asc === 0x27 && ascq === 0x07 ? 'no-space' : 'read-only')
     default:
       return make('retry', 'io')
   }

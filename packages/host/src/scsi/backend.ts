@@ -3,7 +3,7 @@
  * the backend itself refuses what lies beyond its end at the moment it works on it, so a resize can never be raced.
  *
  * Every method answers undefined when it is done already, or a promise; it throws or rejects with an error whose `code`
- * tells what went wrong (`out-of-range`, `read-only`, `no-space`, `aborted`; anything else is a medium error).
+ * tells what went wrong (`out-of-range`, `read-only`, `no-space` or `out-of-space`, `aborted`; anything else is a medium error).
  */
 export interface DiskBackend {
   /** May change while the disk is in use. */

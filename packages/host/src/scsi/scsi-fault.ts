@@ -28,6 +28,7 @@ export function senseOf(error: unknown, writing: boolean): SenseCode {
     case 'EROFS':
       return Sense.WRITE_PROTECTED
     case 'no-space':
+    case 'out-of-space':
     case 'ENOSPC':
       return Sense.SPACE_ALLOCATION_FAILED_WRITE_PROTECT
     case 'aborted':

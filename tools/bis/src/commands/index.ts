@@ -2,5 +2,8 @@ import type { Command } from '../command.ts'
 
 /** The commands by name, each loaded only when it is used. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import('./start.ts')).start,
+  boot: async () => (await import('./boot.ts')).boot,
   disk: async () => (await import('./disk/disk.ts')).disk,
+  nbd: async () => (await import('./nbd.ts')).nbd,
 }

@@ -1,5 +1,6 @@
-import type { BlockDevice } from '@bis/hyperv-types'
-import { DeviceError } from '@bis/hyperv-types'
+import type { BlockDevice, Logger } from '@bis/hyperv-types'
+import { DeviceError, silentLogger } from '@bis/hyperv-types'
+import { describeError } from '../cli-error.ts'
 import { NbdErrno } from './protocol.ts'
 
 /** What a server exports: any range of bytes; the disk below works in blocks. */
@@ -10,8 +11,12 @@ export class NbdExport {
   /** Writes that do not fill their blocks read, change and write back: one after the other. */
   #partial: Promise<unknown> = Promise.resolve()
 
-  constructor(disk: BlockDevice) {
+  readonly #log: Logger
+
+  /** @param log gets a line for a request that the disk fails; many of one kind are the logger's to hold back */
+  constructor(disk: BlockDevice, log: Logger = silentLogger) {
     this.#disk = disk
+    this.#log = log
     this.name = disk.name
     this.description = disk.description
   }
@@ -73,6 +78,13 @@ export class NbdExport {
     }
   }
 
+  /** A request that the client was told to have failed. */
+  failed(what: string, error: unknown): void {
+    const code = error instanceof DeviceError ? error.code : 'io'
+    const reason = code === 'no-space' ? 'no space left where the image is' : describeError(error)
+    this.#log.log('error', `${this.name}: ${what} failed: ${reason}`, code)
+  }
+
   #cover(offset: number, byteLength: number): { start: number; length: number; whole: boolean } {
     const { blockSize } = this
     const start = Math.floor(offset / blockSize) * blockSize
@@ -91,6 +103,8 @@ export function errnoOf(error: unknown): number {
     case 'invalid-argument':
     case 'not-supported':
       return NbdErrno.inval
+    case 'no-space':
+      return NbdErrno.nospc
     case 'removed':
     case 'aborted':
       return NbdErrno.shutdown

@@ -58,6 +58,7 @@ async function answer(
       data = await perform(request, payload, target)
     } catch (cause) {
       error = errnoOf(cause)
+      target.failed(`${nameOf(request.type)} of ${request.length} bytes at ${request.offset}`, cause)
     }
   }
   if (socket.destroyed) return
@@ -74,6 +75,7 @@ async function answer(
 function check({ type, offset, length }: Request, target: NbdExport): number {
   const changes = type === NbdCommand.write || type === NbdCommand.trim || type === NbdCommand.writeZeroes
   if (changes && target.readOnly) return NbdErrno.perm
+  if (!(Object.values(NbdCommand) as number[]).includes(type)) return NbdErrno.inval
   if (type === NbdCommand.flush) return 0
   if (type === NbdCommand.read && length > MAX_REQUEST_BYTES) return NbdErrno.overflow
   if (offset + length > target.size) return type === NbdCommand.write ? NbdErrno.nospc : NbdErrno.inval
@@ -106,8 +108,12 @@ async function perform(
       await target.writeZeroes(offset, length, durable)
       return undefined
     default:
-      throw new RangeError(`command ${type}`)
+      return undefined
   }
+}
+
+function nameOf(type: number): string {
+  return Object.entries(NbdCommand).find(([, value]) => value === type)?.[0] ?? `command ${type}`
 }
 
 function drained(socket: Socket): Promise<void> {

@@ -39,20 +39,24 @@ describe.skipIf(!havePrograms(...PROGRAMS))(`bis nbd (skipped unless there are $
       const source = join(folder, 'filesystem.raw')
       await run('nbdcopy', ['--flush', source, uri])
       for (const size of ['4k', '64k']) {
-        await run('fio', [
-          `--name=${size}`,
-          '--ioengine=nbd',
-          `--uri=${uri}`,
-          '--rw=randwrite',
-          `--bs=${size}`,
-          '--size=24m',
-          '--iodepth=16',
-          '--verify=crc32c',
-          '--verify_fatal=1',
-          '--do_verify=1',
-          '--randseed=20141114',
-          '--fsync=64',
-        ])
+        await run(
+          'fio',
+          [
+            `--name=${size}`,
+            '--ioengine=nbd',
+            `--uri=${uri}`,
+            '--rw=randwrite',
+            `--bs=${size}`,
+            '--size=24m',
+            '--iodepth=16',
+            '--verify=crc32c',
+            '--verify_fatal=1',
+            '--do_verify=1',
+            '--randseed=20141114',
+            '--fsync=64',
+          ],
+          { cwd: folder },
+        )
       }
       const copy = join(folder, 'copy')
       await run('nbdcopy', [uri, copy])

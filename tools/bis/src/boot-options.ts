@@ -1,0 +1,76 @@
+import type { HostReleaseName } from '@bis/host'
+import { HOST_RELEASES } from '@bis/host'
+import { CliError } from './cli-error.ts'
+import type { Arguments, OptionSpec } from './command.ts'
+import type { DiskOption } from './disk-option.ts'
+import { parseDiskOption } from './disk-option.ts'
+import { parseSize } from './size.ts'
+
+/** What the machine of `boot` and `nbd` is like. */
+export interface BootOptions {
+  readonly disks: readonly DiskOption[]
+  readonly release: HostReleaseName
+  readonly generation: 1 | 2
+  readonly processorCount: number
+  readonly memoryBytes: number
+  readonly verbose: boolean
+}
+
+/** Flags of every command that boots a machine. */
+export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
+  disk: {
+    type: 'string',
+    multiple: true,
+    value: 'FILE[,bus=scsi|ide][,ro]',
+    help: 'plug in a disk image (repeatable)',
+  },
+  host: { type: 'string', value: 'RELEASE', help: `the host's Windows Server release: ${HOST_RELEASES.join(', ')}` },
+  gen: { type: 'string', value: '1|2', help: 'generation of the machine; default 2' },
+  cpus: { type: 'string', value: 'N', help: 'virtual processors; default 2' },
+  memory: { type: 'string', value: 'SIZE', help: 'guest memory; default 64m' },
+  verbose: { type: 'boolean', short: 'v', help: 'boot with debug lines in dmesg' },
+}
+
+const MIN_MEMORY = 16 * 2 ** 20
+const MAX_MEMORY = 3 * 2 ** 30
+const MAX_CPUS = 64
+
+/** @throws CliError `usage`. */
+export function parseBootOptions(args: Arguments): BootOptions {
+  const release = args.text('host') ?? '2025'
+  const known = HOST_RELEASES.find((name) => name === release)
+  if (known === undefined) {
+    throw new CliError('usage', `--host ${JSON.stringify(release)}: choose ${HOST_RELEASES.join(', ')}`)
+  }
+  const disks = args.list('disk').map(parseDiskOption)
+  const generation = parseGeneration(args.text('gen'), disks)
+  const memoryBytes = parseSize(args.text('memory') ?? '64m', '--memory')
+  if (memoryBytes < MIN_MEMORY || memoryBytes > MAX_MEMORY || memoryBytes % 65_536 !== 0) {
+    throw new CliError('usage', '--memory is from 16m to 3g, in steps of 64k')
+  }
+  return {
+    disks,
+    release: known,
+    generation,
+    processorCount: parseCpus(args.text('cpus')),
+    memoryBytes,
+    verbose: args.flag('verbose'),
+  }
+}
+
+function parseGeneration(text: string | undefined, disks: readonly DiskOption[]): 1 | 2 {
+  const ide = disks.filter(({ bus }) => bus === 'ide')
+  if (text !== undefined && text !== '1' && text !== '2')
+    throw new CliError('usage', `--gen ${JSON.stringify(text)}: choose 1 or 2`)
+  if (text === '2' && ide.length > 0)
+    throw new CliError('usage', `${ide[0]?.file}: a generation 2 machine has no IDE; use --gen 1`)
+  if (ide.length > 4) throw new CliError('usage', 'a machine has four IDE disks at most')
+  if (text !== undefined) return text === '1' ? 1 : 2
+  return ide.length > 0 ? 1 : 2
+}
+
+function parseCpus(text = '2'): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (!(count >= 1 && count <= MAX_CPUS)) throw new CliError('usage', `--cpus is a number from 1 to ${MAX_CPUS}`)
+  return count
+}

@@ -1,0 +1,37 @@
+import { systemClock } from '@bis/hyperv-types'
+import { MessageBuffer } from '@bis/newbus'
+import { BOOT_OPTIONS, parseBootOptions } from '../boot-options.ts'
+import { BootedMachine } from '../booted-machine.ts'
+import { CliError } from '../cli-error.ts'
+import type { Command } from '../command.ts'
+import { aborted } from '../interrupt.ts'
+import { NbdExport } from '../nbd/export.ts'
+import { serveNbd } from '../nbd/server.ts'
+
+export const nbd: Command = {
+  name: 'nbd',
+  summary: "boot, and export the guest's da0 (through storvsc, VMBus and the host) as an NBD server",
+  usage: '--disk FILE[,bus=scsi|ide][,ro] --socket PATH',
+  options: {
+    ...BOOT_OPTIONS,
+    socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
+  },
+  details: 'Serves any number of clients until Ctrl-C; then the disk is flushed and the machine switched off.',
+  async run(args, signal) {
+    const options = parseBootOptions(args)
+    const path = args.text('socket')
+    if (path === undefined) throw new CliError('usage', 'bis nbd: --socket PATH is missing')
+    if (options.disks.length === 0) throw new CliError('usage', 'bis nbd: --disk FILE is missing')
+    const print = (line: string): void => void process.stderr.write(`${line}\n`)
+    await using booted = await BootedMachine.boot(options, options.verbose ? print : () => {})
+    const disk = booted.disk('da0')
+    const failures = new MessageBuffer(systemClock)
+    failures.onLine(({ text }) => print(text))
+    await using server = await serveNbd(new NbdExport(disk, failures.logger('bis: ')), path)
+    process.stdout.write(`da0 is at nbd+unix:///?socket=${path}\n`)
+    await Promise.race([booted.machine.off, aborted(signal)])
+    await server.close()
+    if (!disk.geometry.readOnly) await disk.flush()
+    await booted.powerOff()
+  },
+}
