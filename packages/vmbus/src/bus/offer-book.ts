@@ -1,5 +1,5 @@
 import type { ChannelOffer, Device, Logger } from '@bis/hyperv-types'
-import { ChannelError } from '@bis/hyperv-types'
+import { ChannelError, sleep } from '@bis/hyperv-types'
 import type { MessageBody } from '@bis/hyperv-types/vmbus'
 import { deviceClassName, encodeControlMessage } from '@bis/hyperv-types/vmbus'
 import { VmbusChannel } from '../channel/channel.ts'
@@ -105,13 +105,19 @@ export class OfferBook {
     this.#awaited = new Set(this.#known)
   }
 
-  /** Resume: resolves when every device of before was offered again, or when `limit` does. @returns those that were not */
-  async awaitReturn(limit: Promise<unknown>): Promise<readonly ChannelOffer[]> {
+  /**
+   * Resume: waits until every device of before was offered again, all offers are delivered, or the time is over.
+   * @returns the devices that were not offered
+   */
+  async awaitReturn(delivered: Promise<unknown>, limitMs: number): Promise<readonly ChannelOffer[]> {
+    const wait = new AbortController()
+    const late = sleep(this.#parts.bus.clock, limitMs, wait.signal).catch(() => {})
     const all = new Promise<void>((resolve) => {
       this.#onReturned = resolve
       if (this.#awaited.size === 0) resolve()
     })
-    await Promise.race([all, limit])
+    await Promise.race([all, delivered, late])
+    wait.abort()
     this.#onReturned = undefined
     const missing = [...this.#awaited]
     this.#awaited.clear()
