@@ -44,7 +44,7 @@ function skip(consumer: RingConsumer, count: number): void {
 /** What every engine must do on every kind of memory. */
 export const ringCases: readonly { readonly name: string; run(bed: RingBed): void }[] = [
   {
-    name: 'lays a packet out as the wire wants it',
+    name: '[GH-02] lays a packet out as the wire wants it, with nothing of the memory before in its padding',
     run(bed) {
       const { producer, data, control } = ends(bed, { start: 64, dirt: 0xee })
       const payload = Uint8Array.of(1, 2, 3, 4, 5)
@@ -313,7 +313,7 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
     },
   },
   {
-    name: 'drain keeps to its budget, stays masked, and goes on later',
+    name: '[RB-17] drain keeps to its budget, stays masked, and goes on later',
     run(bed) {
       const { producer, consumer, control } = ends(bed)
       const collector = new Collector()
@@ -489,6 +489,42 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
       expect(producer.corruption).toBe('closed')
       expect(send(producer, pattern(8))).toBe(RING_CORRUPT)
       expect(producer.publish()).toBe(RING_CORRUPT)
+    },
+  },
+  {
+    name: '[RB-13] [RB-14] any number of pages of 4096 bytes makes a ring, and all of its bytes but 8 can be used',
+    run(bed) {
+      for (const pages of [2, 3, 4, 5, 7, 17, 33]) {
+        const { producer, consumer, ring } = ends(bed, { pages, longest: 1024 })
+        const size = ring.byteLength - 4096
+        expect(producer.dataBytes).toBe(size)
+        expect(consumer.dataBytes).toBe(size)
+        for (let round = 0; round < 3; round++) {
+          let sent = 0
+          while (send(producer, pattern(1000, sent)) !== RING_FULL) sent++
+          expect(sent).toBe(Math.ceil(size / 1024) - 1)
+          for (let i = 0; i < sent; i++) expect(take(consumer)).toEqual(Array.from(pattern(1000, i)))
+          consumer.commit()
+        }
+      }
+    },
+  },
+  {
+    name: '[RB-11] passes every transaction id on untouched, 0 and all ones too',
+    run(bed) {
+      const { producer, consumer } = ends(bed)
+      const ids = [
+        [0, 0],
+        [0xffffffff, 0xffffffff],
+        [0, 0x80000000],
+        [1, 0],
+        [0x89abcdef, 0x01234567],
+      ] as const
+      for (const [low, high] of ids) producer.write(PacketType.completion, 0, low, high, NO_BYTES, 0, NO_BYTES, 0, 0)
+      for (const [low, high] of ids) {
+        expect(consumer.next()).toBe(PACKET)
+        expect([consumer.packet.transactionIdLow, consumer.packet.transactionIdHigh]).toEqual([low, high])
+      }
     },
   },
   {
