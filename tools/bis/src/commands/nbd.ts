@@ -1,5 +1,3 @@
-import { systemClock } from '@bis/hyperv-types'
-import { MessageBuffer } from '@bis/newbus'
 import { BOOT_OPTIONS, parseBootOptions } from '../boot-options.ts'
 import { BootedMachine } from '../booted-machine.ts'
 import { CliError } from '../cli-error.ts'
@@ -25,9 +23,7 @@ export const nbd: Command = {
     const print = (line: string): void => void process.stderr.write(`${line}\n`)
     await using booted = await BootedMachine.boot(options, options.verbose ? print : () => {})
     const disk = booted.disk('da0')
-    const failures = new MessageBuffer(systemClock)
-    failures.onLine(({ text }) => print(text))
-    await using server = await serveNbd(new NbdExport(disk, failures.logger('bis: ')), path)
+    await using server = await serveNbd(new NbdExport(disk, (line) => print(`bis: ${line}`)), path)
     process.stdout.write(`da0 is at nbd+unix:///?socket=${path}\n`)
     await Promise.race([booted.machine.off, aborted(signal)])
     await server.close()

@@ -1,5 +1,5 @@
-import type { BlockDevice, Logger } from '@bis/hyperv-types'
-import { DeviceError, silentLogger } from '@bis/hyperv-types'
+import type { BlockDevice } from '@bis/hyperv-types'
+import { DeviceError } from '@bis/hyperv-types'
 import { describeError } from '../cli-error.ts'
 import { NbdErrno } from './protocol.ts'
 
@@ -11,12 +11,14 @@ export class NbdExport {
   /** Writes that do not fill their blocks read, change and write back: one after the other. */
   #partial: Promise<unknown> = Promise.resolve()
 
-  readonly #log: Logger
+  readonly #print: (line: string) => void
+  /** Kinds of failure that were told; once is enough. */
+  readonly #told = new Set<string>()
 
-  /** @param log gets a line for a request that the disk fails; many of one kind are the logger's to hold back */
-  constructor(disk: BlockDevice, log: Logger = silentLogger) {
+  /** @param print gets a line when the disk fails a request, once for each kind of failure */
+  constructor(disk: BlockDevice, print: (line: string) => void = () => {}) {
     this.#disk = disk
-    this.#log = log
+    this.#print = print
     this.name = disk.name
     this.description = disk.description
   }
@@ -81,8 +83,10 @@ export class NbdExport {
   /** A request that the client was told to have failed. */
   failed(what: string, error: unknown): void {
     const code = error instanceof DeviceError ? error.code : 'io'
+    if (this.#told.has(code)) return
+    this.#told.add(code)
     const reason = code === 'no-space' ? 'no space left where the image is' : describeError(error)
-    this.#log.log('error', `${this.name}: ${what} failed: ${reason}`, code)
+    this.#print(`${this.name}: ${what} failed: ${reason}`)
   }
 
   #cover(offset: number, byteLength: number): { start: number; length: number; whole: boolean } {
