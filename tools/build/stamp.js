@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { root } from './run.js'
 
@@ -23,14 +23,14 @@ export function removeStamp() {
 }
 
 /**
- * Path, size and time of every file that the installation or a build depends on, as one hash: cheap, no content is read.
+ * Path and content of every file that the installation or a build depends on, as one hash.
  * @param base the folder of the repository
  */
 export function fingerprintSources(base = root) {
   const hash = createHash('sha256').update(process.version)
   const add = (path) => {
-    const { size, mtimeMs } = statSync(join(base, path))
-    hash.update(`${path} ${size} ${mtimeMs}\n`)
+    const content = readFileSync(join(base, path))
+    hash.update(`${path} ${content.length}\n`).update(content)
   }
   const walk = (folder) => {
     for (const entry of entriesOf(base, folder)) {

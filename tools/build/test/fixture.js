@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -9,7 +9,6 @@ export function repository() {
     const file = join(base, path)
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
-    utimesSync(file, 1, 1)
   }
   mkdirSync(join(base, 'tools'))
   write('package.json', '{}')
