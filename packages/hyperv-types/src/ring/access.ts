@@ -41,10 +41,13 @@ export class RingAccess implements RingMemory {
   /** The whole buffer: `copyWithin` on it copies without making a view. */
   readonly #whole: Uint8Array
   readonly #dataStart: number
-  /** The other side of the last copy; callers keep using the same few buffers. */
+  /** The other side of the last copy; callers keep using the same few buffers, most of them two by turns. */
   #peer: Uint8Array
   #peerView: DataView
   #peerStart = -1
+  #lastPeer: Uint8Array
+  #lastPeerView: DataView
+  #lastPeerStart = -1
 
   constructor(ring: Uint8Array) {
     const { buffer, byteOffset, byteLength } = ring
@@ -54,9 +57,8 @@ export class RingAccess implements RingMemory {
     this.#data = new Uint8Array(buffer, this.#dataStart, this.dataBytes)
     this.#view = new DataView(buffer, this.#dataStart, this.dataBytes)
     this.#whole = new Uint8Array(buffer)
-    this.#peer = this.#whole
-    this.#peerView = this.#view
-    this.#meet(this.#whole)
+    this.#peer = this.#lastPeer = this.#whole
+    this.#peerView = this.#lastPeerView = this.#view
   }
 
   loadWriteIndex(): number {
@@ -156,6 +158,21 @@ export class RingAccess implements RingMemory {
   }
 
   #meet(peer: Uint8Array): void {
+    const before = this.#peer
+    const view = this.#peerView
+    const start = this.#peerStart
+    if (peer === this.#lastPeer) {
+      this.#peer = peer
+      this.#peerView = this.#lastPeerView
+      this.#peerStart = this.#lastPeerStart
+      this.#lastPeer = before
+      this.#lastPeerView = view
+      this.#lastPeerStart = start
+      return
+    }
+    this.#lastPeer = before
+    this.#lastPeerView = view
+    this.#lastPeerStart = start
     this.#peer = peer
     this.#peerView = new DataView(peer.buffer, peer.byteOffset, peer.byteLength)
     this.#peerStart = peer.buffer === this.#whole.buffer ? peer.byteOffset : -1
