@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -47,6 +47,19 @@ describe('mapped memory', () => {
     unlink()
     unlink()
     expect(existsSync(path)).toBe(false)
+  })
+
+  it('removes what a process that was killed has left behind', async () => {
+    const [dead, young, ours, other] = [
+      'bis-4194303-0123456789abcdef',
+      'bis-4194302-0123456789abcdef',
+      `bis-${process.pid}-0123456789abcdef`,
+      'bis-4194303-notes',
+    ].map((name) => join(directory, name))
+    for (const path of [dead, young, ours, other]) writeFileSync(path ?? '', '')
+    for (const path of [dead, ours, other]) utimesSync(path ?? '', 1, 1)
+    await create(4096)
+    expect([dead, young, ours, other].map((path) => existsSync(path ?? ''))).toEqual([false, true, true, true])
   })
 
   it('reads as zero once it is released, instead of ending the process', async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { MemoryError } from '../errors.ts'
 import { GuestMemory, memoryLayout } from '../memory/guest-memory.ts'
@@ -10,6 +10,9 @@ import type { MappedBytes, SystemMemory } from './system-memory.ts'
 import { loadSystemMemory } from './system-memory.ts'
 
 const DEFAULT_DIRECTORY = '/dev/shm'
+const PREFIX = 'bis-'
+/** A file that is older has been connected or forgotten, in milliseconds. */
+const LEFTOVER_AGE = 60_000
 /** Most memory that a partition may bring, unless told otherwise: 64 GiB. */
 const DEFAULT_LIMIT = 64 * 2 ** 30
 
@@ -39,8 +42,10 @@ export async function createMappedMemory(byteLength: number, options: CreateOpti
     throw new TransportError('invalid-option', `guest memory of ${byteLength} bytes; whole pages of ${PAGE_SIZE}`)
   }
   const system = await loadSystemMemory()
-  const name = `bis-${process.pid}-${randomBytes(8).toString('hex')}`
-  const path = join(options.directory ?? DEFAULT_DIRECTORY, name)
+  const name = `${PREFIX}${process.pid}-${randomBytes(8).toString('hex')}`
+  const directory = options.directory ?? DEFAULT_DIRECTORY
+  removeLeftovers(directory)
+  const path = join(directory, name)
   let fileOffset = 0
   const regions = memoryLayout(byteLength, options.gapBase).map((extent) => {
     const region = { ...extent, path, fileOffset }
@@ -62,6 +67,28 @@ export async function createMappedMemory(byteLength: number, options: CreateOpti
     throw new TransportError('mapping', `no guest memory of ${byteLength} bytes in ${path}: ${messageOf(cause)}`, {
       cause,
     })
+  }
+}
+
+/** Removes files of processes that were killed before their memory was connected. */
+function removeLeftovers(directory: string): void {
+  try {
+    for (const name of readdirSync(directory)) {
+      const pid = Number(/^bis-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1])
+      const path = join(directory, name)
+      if (pid > 0 && !isAlive(pid) && Date.now() - statSync(path).mtimeMs > LEFTOVER_AGE) rmSync(path, { force: true })
+    }
+  } catch {
+    // What cannot be read or removed belongs to others, or is gone already.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
   }
 }
 

@@ -1,3 +1,4 @@
+import { WireError } from '../errors.ts'
 import type { Clock } from '../interfaces/clock.ts'
 import { decodeError, encodeError } from './error-frame.ts'
 import type { FrameLink, LinkEnd, LinkHandlers } from './frame-link.ts'
@@ -7,7 +8,7 @@ import { FrameType, ResultCode } from './frames.ts'
 /** What a link needs of a stream: a Node.js socket has it. */
 export interface ByteStream {
   write(bytes: Uint8Array): boolean
-  end(bytes?: Uint8Array): unknown
+  end(): unknown
   destroy(): unknown
   pause(): unknown
   resume(): unknown
@@ -111,7 +112,7 @@ export class StreamLink implements FrameLink {
         return taken
       })
     } catch (error) {
-      this.close({ reason: error instanceof Error ? error.message : String(error), code: ResultCode.BAD_FRAME })
+      this.#fail(error)
     }
   }
 
@@ -132,6 +133,13 @@ export class StreamLink implements FrameLink {
     const output = new Uint8Array(2 * (this.#outputLength + more))
     output.set(this.#output.subarray(0, this.#outputLength))
     this.#output = output
+  }
+
+  /** A frame broke the protocol, or whoever takes them failed; of that the peer learns nothing. */
+  #fail(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    if (error instanceof WireError) this.close({ reason, code: ResultCode.BAD_FRAME })
+    else this.close({ reason: `failed at a frame: ${reason}` })
   }
 
   #finish(end: LinkEnd): void {

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@bis/hyperv-types'
+import { WireError } from '@bis/hyperv-types'
 import type { FrameLink, LinkEnd, LinkHandlers } from '@bis/hyperv-types/vmbus-user'
 import { decodeError, encodeError, FrameReader, FrameType, ResultCode } from '@bis/hyperv-types/vmbus-user'
 import type { FrameRing } from './frame-ring.ts'
@@ -104,8 +105,15 @@ export class SharedLink implements FrameLink {
         return false
       })
     } catch (error) {
-      this.close({ reason: error instanceof Error ? error.message : String(error), code: ResultCode.BAD_FRAME })
+      this.#fail(error)
     }
+  }
+
+  /** A frame broke the protocol, or whoever takes them failed; of that the peer learns nothing. */
+  #fail(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    if (error instanceof WireError) this.close({ reason, code: ResultCode.BAD_FRAME })
+    else this.close({ reason: `failed at a frame: ${reason}` })
   }
 
   #finish(end: LinkEnd): void {
