@@ -1,5 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'tsup'
 
@@ -10,9 +10,8 @@ import { build } from 'tsup'
  */
 export async function bundle(source) {
   const entry = fileURLToPath(source)
-  // Beside node_modules, so that what stays external is found from there.
-  const cache = fileURLToPath(new URL('../../node_modules/.cache-bundle-', import.meta.url))
-  const directory = mkdtempSync(cache)
+  // Among the modules of the source's package, so that what stays external is found as from the source.
+  const directory = mkdtempSync(join(packageOf(entry), 'node_modules', '.bundle-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   await build({
     config: false,
@@ -30,4 +29,9 @@ export async function bundle(source) {
     },
   })
   return join(directory, `${basename(entry, '.ts')}.mjs`)
+}
+
+function packageOf(path) {
+  const directory = dirname(path)
+  return existsSync(join(directory, 'package.json')) ? directory : packageOf(directory)
 }

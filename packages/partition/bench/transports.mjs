@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
-import { isMainThread, workerData, Worker } from 'node:worker_threads'
+import { isMainThread, workerData } from 'node:worker_threads'
 import { GuestMemory } from '@bis/hyperv-types'
 import { createMappedMemory } from '@bis/hyperv-types/mapped-memory'
 import { SynicGuest } from '../dist/compliance/index.js'
@@ -31,8 +31,10 @@ async function play(name, partition) {
   const times = new Float64Array(ROUNDS)
   for (let round = 0; round < ROUNDS; round++) {
     const begin = performance.now()
-    guest.signal(0x2001)
-    while (guest.events.length === 0) await new Promise(setImmediate)
+    await new Promise((resolve) => {
+      guest.onInterrupt = resolve
+      guest.signal(0x2001)
+    })
     guest.events.length = 0
     times[round] = (performance.now() - begin) * 1000
   }
@@ -58,7 +60,9 @@ if (!isMainThread && workerData?.ports !== undefined) {
   await worker[Symbol.asyncDispose]()
 
   const path = `/tmp/bis-bench-${process.pid}.sock`
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--root', path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--root', path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   await new Promise((resolve) => child.stdout.once('data', resolve))
   const memory = await createMappedMemory(2 ** 21)
   const remote = new Partition({ memory: memory.memory })

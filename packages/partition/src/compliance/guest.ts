@@ -28,6 +28,8 @@ export class SynicGuest {
   readonly messages: { type: number; payload: Uint8Array }[] = []
   /** Event flags seen, in order; a flag that was set again counts again. */
   readonly events: number[] = []
+  /** Called at the end of each interrupt. */
+  onInterrupt: () => void = () => {}
   readonly #hypervisor: Hypervisor
   readonly #memory: GuestMemory
 
@@ -70,6 +72,7 @@ export class SynicGuest {
   #interrupt(cpu: number): void {
     this.#takeEvents(cpu)
     this.#takeMessage(cpu)
+    this.onInterrupt()
   }
 
   #takeEvents(cpu: number): void {

@@ -11,7 +11,11 @@ ports.connect({
   messagePosted(_connectionId, type, payload, vp) {
     if (ports.postMessage(vp, 2, type, payload) === 'full') return 19
     posts++
-    if (posts === crashAfter) throw new Error('the root fell over')
+    if (posts === crashAfter) {
+      queueMicrotask(() => {
+        throw new Error('the root fell over')
+      })
+    }
     return 0
   },
   eventSignaled(connectionId, _flag, vp) {
