@@ -117,9 +117,13 @@ export async function outcome<T>(
 
 /** Shuts the machine down and says what it left: pages, overlays, timers. */
 export async function leftovers(machine: Machine): Promise<Record<string, number>> {
-  const down = machine.tree.shutdown()
-  for (let seconds = 0; seconds < 240; seconds++) await machine.clock.advance(1000)
+  let over = false
+  const down = machine.tree.shutdown().finally(() => {
+    over = true
+  })
+  for (let seconds = 0; seconds < 240 && !over; seconds++) await machine.clock.advance(seconds === 0 ? 0 : 1000)
   await down
+  await machine.clock.run()
   return {
     allocatedPages: machine.pages.allocatedPages,
     heldPages: machine.pages.heldPages,
