@@ -6,7 +6,7 @@ import type { PartitionOptions } from '@bis/partition'
 import { Partition } from '@bis/partition'
 import type { VmbusDriver, VmbusOptions } from '../src/index.ts'
 import { vmbusDriver } from '../src/index.ts'
-import { ScriptedRoot } from './scripted-root.ts'
+import { DelayedRoot } from './delayed-root.ts'
 
 export interface MachineOptions extends Omit<VmbusOptions, 'hypervisor'> {
   readonly partition?: Partial<PartitionOptions>
@@ -19,7 +19,7 @@ export interface MachineOptions extends Omit<VmbusOptions, 'hypervisor'> {
 export interface Machine {
   readonly clock: ManualClock
   readonly partition: Partition
-  readonly root: ScriptedRoot
+  readonly root: DelayedRoot
   readonly kernel: GuestKernel
   readonly tree: DeviceTree
   readonly driver: VmbusDriver
@@ -34,7 +34,7 @@ export async function createMachine(options: MachineOptions = {}): Promise<Machi
   const clock = new ManualClock()
   const memory = GuestMemory.allocate((options.memoryPages ?? 1024) * 4096, { kind: 'shared' })
   const partition = new Partition({ memory, clock, ...options.partition })
-  const root = new ScriptedRoot(partition.ports)
+  const root = new DelayedRoot(partition.ports)
   const pages = new PageAllocator(partition.memory, 4096)
   const kernel = createKernel({ clock, random: (bytes) => bytes.fill(7), pages })
   for (const [name, value] of Object.entries(options.tunables ?? {})) kernel.tunables.set(name, value)
