@@ -1,5 +1,6 @@
 export type { Connection, MessageTarget, MonitorPages, ViolationCause } from './control/types.ts'
 export { HostError, type HostErrorCode } from './errors.ts'
+export type { FaultPlan } from './faults/fault-plan.ts'
 export { type GuestOptions, Host, type HostOptions } from './host.ts'
 export {
   HOST_RELEASES,

@@ -1,7 +1,9 @@
 import type { Clock, HostChannelHandlers, SynicPorts } from '@bis/hyperv-types'
+import { PAGE_SIZE } from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
 import type { ChannelRecord } from '../control/channel-record.ts'
 import type { Connection, GpadlMemory, OpenRequest } from '../control/types.ts'
+import type { Faults } from '../faults/faults.ts'
 import { openRings } from './channel-rings.ts'
 import { hostGpadl } from './guest-gpadl.ts'
 import { GuestInterrupts } from './guest-interrupts.ts'
@@ -24,6 +26,7 @@ export interface OpenChannelsHost {
   readonly clock: Clock
   readonly queue: ServiceQueue
   readonly engine: RingEngine | undefined
+  readonly faults: Faults | undefined
   findGpadl(record: ChannelRecord, handle: number): GpadlMemory | undefined
   broken(record: ChannelRecord, reason: string): void
 }
@@ -138,7 +141,9 @@ export class OpenChannels {
       lane: this,
       signalGuest: () => {
         const open = this.#byKey.get(record.key)
-        if (open !== undefined) this.#interrupts.raise(record.channelId, open.request, open.vp)
+        if (open === undefined) return
+        this.#damage(open.request)
+        this.#interrupts.raise(record.channelId, open.request, open.vp)
       },
       findGpadl: (handle) => {
         const gpadl = this.#host.findGpadl(record, handle)
@@ -146,6 +151,11 @@ export class OpenChannels {
       },
       broken: (reason) => this.#host.broken(record, reason),
     }
+  }
+
+  #damage({ ring, downstreamPage }: OpenRequest): void {
+    const bytes = this.#host.faults === undefined ? undefined : hostGpadl(ring, this.#host.ports.memory).contiguous
+    if (bytes !== undefined) this.#host.faults?.beforeSignal(bytes.subarray(downstreamPage * PAGE_SIZE))
   }
 
   #forget(open: Open): void {

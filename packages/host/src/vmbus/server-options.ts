@@ -1,5 +1,6 @@
 import type { Clock, CrashReport, Logger, SynicPorts } from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
+import type { FaultPlan } from '../faults/fault-plan.ts'
 import type { HostRelease } from '../host-release.ts'
 import type { ServerQuotas, VersionPolicy } from './server-limits.ts'
 import type { ServiceQueue } from './service-queue.ts'
@@ -23,6 +24,8 @@ export interface VmbusServerOptions {
   readonly engine?: RingEngine
   /** Shares the thread with the channels of other guests. Default: a queue of its own. */
   readonly queue?: ServiceQueue
+  /** Faults to make on purpose. */
+  readonly faults?: FaultPlan
   /** Called when the guest has committed a crash report. */
   readonly onCrash?: (report: CrashReport) => void
 }

@@ -14,6 +14,7 @@ import type { ControlEffects } from '../control/effects.ts'
 import { brokenInvariants } from '../control/invariants.ts'
 import type { Connection, OpenRequest, ViolationCause } from '../control/types.ts'
 import { HostError } from '../errors.ts'
+import { Faults } from '../faults/faults.ts'
 import type { HostRelease } from '../host-release.ts'
 import { Inbox } from './inbox.ts'
 import { LimitedLog } from './limited-log.ts'
@@ -86,6 +87,7 @@ export class VmbusServer {
   readonly #slots = new Map<number, Slot>()
   readonly #violations: Partial<Record<ViolationCause, number>> = {}
   readonly #disconnectPorts: () => void
+  readonly #faults: Faults | undefined
   #messagesReceived = 0
   #messagesSent = 0
   #signalsReceived = 0
@@ -97,8 +99,10 @@ export class VmbusServer {
   #lastCrash: CrashReport | undefined = undefined
 
   constructor(options: VmbusServerOptions) {
-    const { ports, clock, release } = options
+    const { clock, release } = options
     this.#options = options
+    this.#faults = options.faults === undefined ? undefined : new Faults(options.faults)
+    const ports = this.#faults?.ports(options.ports, clock) ?? options.ports
     this.#ports = ports
     this.release = release
     this.name = options.name ?? 'guest'
@@ -112,6 +116,7 @@ export class VmbusServer {
       clock,
       queue: options.queue ?? new ServiceQueue(clock),
       engine: options.engine,
+      faults: this.#faults,
       findGpadl: (record, handle) => this.#control.findGpadl(record, handle),
       broken: (record, reason) => this.#channelBroken(record, reason),
     })
@@ -163,10 +168,10 @@ export class VmbusServer {
     const gone = new Promise<void>((resolve) => {
       resolveGone = resolve
     })
-    const slot: Slot = { device, record, gone, resolveGone }
+    const slot: Slot = { device: this.#faulty(device), record, gone, resolveGone }
     this.#slots.set(record.key, slot)
     const port = this.#port(slot)
-    device.onOffered?.(port)
+    slot.device.onOffered?.(port)
     return port
   }
 
@@ -206,6 +211,14 @@ export class VmbusServer {
       })
     })
     this.#life = 'stopped'
+  }
+
+  #faulty(device: VspDevice): VspDevice {
+    const { clock } = this.#options
+    const offerAgain = (again: VspDevice) => {
+      if (this.#life === 'running') this.offer(again)
+    }
+    return this.#faults?.device(device, { clock, offerAgain }) ?? device
   }
 
   #messagePosted(connectionId: number, messageType: number, payload: Uint8Array): number {

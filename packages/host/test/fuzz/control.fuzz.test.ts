@@ -1,3 +1,4 @@
+import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import type { ControlMessage } from '@bis/hyperv-types/vmbus'
 import { encodeControlMessage, encodeGpaRanges, parseControlMessage } from '@bis/hyperv-types/vmbus'
 import { describe, expect, it } from 'vitest'
@@ -9,8 +10,7 @@ import { Random } from '../support/random.ts'
 import { randomMessage } from '../support/random-messages.ts'
 import { instance, openMessage, SCSI } from '../support/test-guest.ts'
 
-const SEQUENCES = Number(process.env['BIS_FUZZ_SEQUENCES'] ?? 10_000)
-const FIRST_SEED = Number(process.env['BIS_FUZZ_SEED'] ?? 1)
+const SEQUENCES = fuzzRuns(5_000)
 const STEPS = 24
 const REQUEST_OFFERS = Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0)
 const CONTACT = new Uint8Array(40)
@@ -220,7 +220,7 @@ const REACHED = [
 describe('control plane', () => {
   it(`[GM-10] [HH-05] [HH-08] [HH-10] keeps its invariants over ${SEQUENCES} random sequences`, () => {
     const sent = new Map<string, number>()
-    for (let seed = FIRST_SEED; seed < FIRST_SEED + SEQUENCES; seed++) {
+    for (let seed = fuzzSeed; seed < fuzzSeed + SEQUENCES; seed++) {
       const run = new Run(seed, sent)
       try {
         for (let step = 0; step < STEPS; step++) run.step()

@@ -1,5 +1,5 @@
 import type { HostChannelHandlers, PageRun, VspDevice } from '@bis/hyperv-types'
-import { ManualClock, PAGE_SIZE, PageAllocator } from '@bis/hyperv-types'
+import { ManualClock, PAGE_SIZE, PageAllocator, SendStatus } from '@bis/hyperv-types'
 import type { RingConsumer, RingProducer } from '@bis/hyperv-types/ring'
 import { initRing, scriptEngine, splitRingPair } from '@bis/hyperv-types/ring'
 import type { ControlMessage, MessageBody, MessageInit, MessageName } from '@bis/hyperv-types/vmbus'
@@ -201,6 +201,13 @@ export function names(messages: readonly ControlMessage[]): MessageName[] {
   return messages.map(({ name }) => name)
 }
 
+interface Reply {
+  readonly low: number
+  readonly high: number
+  readonly data: Uint8Array
+}
+const NO_REPLY: Reply = { low: 0, high: 0, data: new Uint8Array() }
+
 /** A device that answers each packet that wants a completion, and notes what happens to it. */
 export class EchoDevice implements VspDevice {
   readonly offer: VspDevice['offer']
@@ -214,12 +221,23 @@ export class EchoDevice implements VspDevice {
   openChannel: VspDevice['openChannel'] = (channel): HostChannelHandlers | undefined => {
     this.events.push(`open ${channel.subIndex}`)
     if (this.refuse) return undefined
+    const waiting: Reply[] = []
+    const flush = () => {
+      while (waiting.length > 0) {
+        const [{ low, high, data } = NO_REPLY] = waiting
+        if (channel.send(11, 0, low, high, undefined, 0, data, 0, data.length) === SendStatus.full) return
+        waiting.shift()
+      }
+    }
     return {
       onPacket: (packet) => {
         if ((packet.flags & 1) === 0) return
-        const { transactionIdLow, transactionIdHigh, bytes, dataOffset, dataLength } = packet
-        channel.send(11, 0, transactionIdLow, transactionIdHigh, undefined, 0, bytes, dataOffset, dataLength)
+        const { transactionIdLow: low, transactionIdHigh: high, bytes, dataOffset, dataLength } = packet
+        waiting.push({ low, high, data: bytes.slice(dataOffset, dataOffset + dataLength) })
+        // In order: a reply that found no room goes first.
+        if (waiting.length === 1) flush()
       },
+      onWritable: flush,
       onClose: () => {
         this.events.push(`close ${channel.subIndex}`)
       },

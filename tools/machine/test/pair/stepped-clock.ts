@@ -1,5 +1,4 @@
 import type { Clock, Timer } from '@bis/hyperv-types'
-import type { Random } from './random.ts'
 
 interface PendingTimer {
   readonly due: number
@@ -14,14 +13,15 @@ const PROMISE_TURNS = 24
  * which of the tasks put off with `later` comes next.
  */
 export class SteppedClock implements Clock {
-  readonly #random: Random
+  readonly #choose: (limit: number) => number
   readonly #soon: (() => void)[] = []
   readonly #later: (() => void)[] = []
   #timers: PendingTimer[] = []
   #now = 0
 
-  constructor(random: Random) {
-    this.#random = random
+  /** @param choose gives an integer from 0 to `limit` - 1 */
+  constructor(choose: (limit: number) => number) {
+    this.#choose = choose
   }
 
   now(): number {
@@ -54,7 +54,7 @@ export class SteppedClock implements Clock {
   async step(tasks: number): Promise<boolean> {
     for (let n = 0; n < tasks; n++) {
       await settle()
-      const task = this.#soon.shift() ?? this.#later.splice(this.#random.below(this.#later.length || 1), 1)[0]
+      const task = this.#soon.shift() ?? this.#later.splice(this.#choose(this.#later.length || 1), 1)[0]
       if (task === undefined) return false
       task()
     }
@@ -85,4 +85,15 @@ export class SteppedClock implements Clock {
 
 async function settle(): Promise<void> {
   for (let turn = 0; turn < PROMISE_TURNS; turn++) await undefined
+}
+
+/** A seeded choice among so many (xorshift32). */
+export function seededChoice(seed: number): (limit: number) => number {
+  let state = (Math.imul(seed + 1, 0x9e37_79b1) | 1) >>> 0
+  return (limit) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state = (state ^ (state << 5)) >>> 0
+    return state % limit
+  }
 }

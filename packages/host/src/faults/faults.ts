@@ -1,0 +1,31 @@
+import type { Clock, SynicPorts, VspDevice } from '@bis/hyperv-types'
+import { Dice } from './dice.ts'
+import type { FaultPlan } from './fault-plan.ts'
+import type { FaultyDeviceHost } from './faulty-device.ts'
+import { FaultyDevice } from './faulty-device.ts'
+import { FaultyPorts } from './faulty-ports.ts'
+import { damageRing } from './ring-damage.ts'
+
+/** A plan at work on one server. */
+export class Faults {
+  readonly #plan: FaultPlan
+  readonly #dice: Dice
+
+  constructor(plan: FaultPlan) {
+    this.#plan = plan
+    this.#dice = new Dice(plan.seed)
+  }
+
+  ports(ports: SynicPorts, clock: Clock): SynicPorts {
+    return new FaultyPorts(ports, this.#plan, this.#dice, clock)
+  }
+
+  device(device: VspDevice, host: FaultyDeviceHost): VspDevice {
+    return new FaultyDevice(device, this.#plan, this.#dice, host)
+  }
+
+  /** Called before a signal for a ring in one piece. */
+  beforeSignal(hostToGuest: Uint8Array): void {
+    if (this.#dice.happens(this.#plan.ringsDamaged)) damageRing(hostToGuest, this.#dice)
+  }
+}
