@@ -1,14 +1,16 @@
 import { azureSize } from './azure.ts'
+import type { Backend } from './backend.ts'
 import { copyDisk } from './copy.ts'
+import type { CreateOptions } from './create.ts'
 import { create } from './create.ts'
 import { DiskImageError } from './errors.ts'
 import { roundUp } from './shared/bytes.ts'
-import type { Backend } from './backend.ts'
-import type { CreateOptions } from './create.ts'
 import type { TaskOptions } from './task.ts'
 import type { ImageFormat, VirtualDisk } from './virtual-disk.ts'
 
-export interface ConvertOptions extends TaskOptions, Pick<CreateOptions, 'type' | 'blockSize' | 'physicalSectorSize' | 'diskId' | 'environment'> {
+export interface ConvertOptions
+  extends TaskOptions,
+    Pick<CreateOptions, 'type' | 'blockSize' | 'physicalSectorSize' | 'diskId' | 'environment'> {
   /** Default `vhdx`. */
   format?: ImageFormat
   /** Make what Azure takes: a fixed VHD of whole MiB, the disk grown to that with zeros. */
@@ -30,7 +32,10 @@ export async function convert(source: VirtualDisk, target: Backend, options: Con
   const format = azure === true ? 'vhd' : (options.format ?? 'vhdx')
   if (format === 'vhd' && source.logicalSectorSize !== 512) {
     await target.close().catch(() => {})
-    throw new DiskImageError('invalid-option', `the disk has sectors of ${source.logicalSectorSize} bytes and a VHD has 512: its partition table and file systems would not be found; copy their content instead`)
+    throw new DiskImageError(
+      'invalid-option',
+      `the disk has sectors of ${source.logicalSectorSize} bytes and a VHD has 512: its partition table and file systems would not be found; copy their content instead`,
+    )
   }
   const type = azure === true || format === 'raw' ? 'fixed' : options.type
   const disk = await create(target, {
@@ -42,7 +47,10 @@ export async function convert(source: VirtualDisk, target: Backend, options: Con
     ...(format === 'vhdx' ? { physicalSectorSize: options.physicalSectorSize ?? source.physicalSectorSize } : {}),
   })
   try {
-    await copyDisk(source, disk, { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onProgress }) })
+    await copyDisk(source, disk, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    })
     await disk.flush()
   } finally {
     await disk.close()

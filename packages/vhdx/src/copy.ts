@@ -1,6 +1,6 @@
 import { allZero, KIB, MIB, roundDown } from './shared/bytes.ts'
-import { step } from './task.ts'
 import type { TaskOptions } from './task.ts'
+import { step } from './task.ts'
 import type { VirtualDisk } from './virtual-disk.ts'
 
 const BUFFER = 2 * MIB
@@ -63,7 +63,8 @@ function writeNonZero(target: VirtualDisk, offset: number, bytes: Uint8Array): P
   const writes: Promise<void>[] = []
   for (let from = 0; from < bytes.length; ) {
     let to = from
-    while (to < bytes.length && !allZero(bytes.subarray(to, to + ZERO_GRAIN))) to = Math.min(bytes.length, to + ZERO_GRAIN)
+    while (to < bytes.length && !allZero(bytes.subarray(to, to + ZERO_GRAIN)))
+      to = Math.min(bytes.length, to + ZERO_GRAIN)
     if (to > from) writes.push(target.write(offset + from, bytes.subarray(from, to)))
     from = to + ZERO_GRAIN
   }

@@ -1,14 +1,14 @@
+import type { Backend } from './backend.ts'
 import { DiskImageError } from './errors.ts'
 import { open } from './open.ts'
-import { platform } from './shared/environment.ts'
+import type { ParentFinder } from './parent.ts'
 import { MIB } from './shared/bytes.ts'
-import { vhdTime } from './vhd/footer.ts'
+import type { Environment } from './shared/environment.ts'
+import { platform } from './shared/environment.ts'
 import { createVhd } from './vhd/create.ts'
+import { vhdTime } from './vhd/footer.ts'
 import { createVhdx } from './vhdx/create.ts'
 import { encodeParentLocator, KEYS } from './vhdx/parent-locator.ts'
-import type { Backend } from './backend.ts'
-import type { ParentFinder } from './parent.ts'
-import type { Environment } from './shared/environment.ts'
 import type { ParentPath, VirtualDisk } from './virtual-disk.ts'
 
 export interface CreateChildOptions {
@@ -52,31 +52,42 @@ async function write(backend: Backend, options: CreateChildOptions, environment:
   const { linkage } = await parent.info()
   switch (parent.format) {
     case 'raw':
-      throw new DiskImageError('unsupported', 'a raw image has no id by which a child could know it; convert it to VHDX or VHD first')
+      throw new DiskImageError(
+        'unsupported',
+        'a raw image has no id by which a child could know it; convert it to VHDX or VHD first',
+      )
     case 'vhdx': {
       const pairs = new Map<string, string>([[KEYS.linkage, `{${linkage}}`]])
       const keys = { relative: KEYS.relative, absolute: KEYS.absolute, volume: KEYS.volume }
       for (const { kind, path } of paths) pairs.set(keys[kind], path)
-      return createVhdx(backend, {
-        type: 'differencing',
-        parentLocator: encodeParentLocator(pairs),
-        sizeBytes: parent.sizeBytes,
-        blockSize,
-        logicalSectorSize: parent.logicalSectorSize,
-        physicalSectorSize: parent.physicalSectorSize,
-        // The disk stays the same disk to its guest.
-        diskId: parent.diskId,
-      }, environment)
+      return createVhdx(
+        backend,
+        {
+          type: 'differencing',
+          parentLocator: encodeParentLocator(pairs),
+          sizeBytes: parent.sizeBytes,
+          blockSize,
+          logicalSectorSize: parent.logicalSectorSize,
+          physicalSectorSize: parent.physicalSectorSize,
+          // The disk stays the same disk to its guest.
+          diskId: parent.diskId,
+        },
+        environment,
+      )
     }
     case 'vhd': {
       const name = paths[0]?.path.split('\\').at(-1) ?? ''
       const timestamp = options.parentModifiedAt === undefined ? 0 : vhdTime(options.parentModifiedAt)
-      return createVhd(backend, {
-        type: 'differencing',
-        parent: { id: parent.diskId, timestamp, name, paths },
-        sizeBytes: parent.sizeBytes,
-        blockSize,
-      }, environment)
+      return createVhd(
+        backend,
+        {
+          type: 'differencing',
+          parent: { id: parent.diskId, timestamp, name, paths },
+          sizeBytes: parent.sizeBytes,
+          blockSize,
+        },
+        environment,
+      )
     }
   }
 }

@@ -1,10 +1,10 @@
+import type { Backend } from './backend.ts'
 import { DiskImageError } from './errors.ts'
 import { checkRawSize, open } from './open.ts'
+import type { Environment } from './shared/environment.ts'
 import { platform } from './shared/environment.ts'
 import { createVhd } from './vhd/create.ts'
 import { createVhdx } from './vhdx/create.ts'
-import type { Backend } from './backend.ts'
-import type { Environment } from './shared/environment.ts'
 import type { ImageFormat, SectorSize, VirtualDisk } from './virtual-disk.ts'
 
 export interface CreateOptions {
@@ -44,7 +44,12 @@ export async function create(backend: Backend, options: CreateOptions): Promise<
   return open(backend, { format, environment, rawSectorSize: options.logicalSectorSize ?? 512 })
 }
 
-async function write(backend: Backend, format: ImageFormat, options: CreateOptions, environment: Environment): Promise<void> {
+async function write(
+  backend: Backend,
+  format: ImageFormat,
+  options: CreateOptions,
+  environment: Environment,
+): Promise<void> {
   switch (format) {
     case 'vhdx':
       return createVhdx(backend, { ...options, type: options.type ?? 'dynamic' }, environment)
@@ -60,7 +65,8 @@ async function write(backend: Backend, format: ImageFormat, options: CreateOptio
 
 async function createRaw(backend: Backend, options: CreateOptions): Promise<void> {
   const sector = options.logicalSectorSize ?? 512
-  if (options.type === 'dynamic') throw new DiskImageError('invalid-option', 'a raw image has no map and cannot be dynamic')
+  if (options.type === 'dynamic')
+    throw new DiskImageError('invalid-option', 'a raw image has no map and cannot be dynamic')
   checkRawSize(options.sizeBytes, sector)
   await backend.truncate(options.sizeBytes)
   await backend.flush()

@@ -1,6 +1,6 @@
+import type { Backend } from './backend.ts'
 import { DiskImageError } from './errors.ts'
 import { allZero } from './shared/bytes.ts'
-import type { Backend } from './backend.ts'
 
 const CHUNK = 65_536
 
@@ -70,7 +70,10 @@ export class MemoryBackend implements Backend {
       const index = (position - inChunk) / CHUNK
       let chunk = this.#chunks.get(index)
       const part = buffer.subarray(done, done + step)
-      if (chunk === undefined && !allZero(part)) this.#chunks.set(index, (chunk = new Uint8Array(CHUNK)))
+      if (chunk === undefined && !allZero(part)) {
+        chunk = new Uint8Array(CHUNK)
+        this.#chunks.set(index, chunk)
+      }
       chunk?.set(part, inChunk)
       done += step
     }

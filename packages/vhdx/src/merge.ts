@@ -1,14 +1,14 @@
+import type { Backend } from './backend.ts'
 import { DiskImageError } from './errors.ts'
 import { open } from './open.ts'
+import type { ParentFinder } from './parent.ts'
+import { BlockDisk } from './shared/block-disk.ts'
 import { MIB } from './shared/bytes.ts'
+import type { Environment } from './shared/environment.ts'
 import { platform } from './shared/environment.ts'
 import { randomGuid } from './shared/guid.ts'
-import { step } from './task.ts'
-import { BlockDisk } from './shared/block-disk.ts'
-import type { Backend } from './backend.ts'
-import type { ParentFinder } from './parent.ts'
-import type { Environment } from './shared/environment.ts'
 import type { TaskOptions } from './task.ts'
+import { step } from './task.ts'
 import type { VirtualDisk } from './virtual-disk.ts'
 
 export interface MergeOptions extends TaskOptions {
@@ -35,7 +35,8 @@ export async function merge(child: Backend, parent: Backend, options: MergeOptio
   let top: VirtualDisk
   try {
     let depth = 0
-    const findParent: ParentFinder = async (paths, medium) => (depth++ === 0 ? shared(parent) : findGrandparent?.(paths, medium))
+    const findParent: ParentFinder = async (paths, medium) =>
+      depth++ === 0 ? shared(parent) : findGrandparent?.(paths, medium)
     top = await open(child, { environment, ignoreParentTime, findParent })
   } catch (error) {
     await parent.close().catch(() => {})
@@ -43,7 +44,8 @@ export async function merge(child: Backend, parent: Backend, options: MergeOptio
   }
   let bottom: VirtualDisk | undefined
   try {
-    if (!(top instanceof BlockDisk) || top.parent === undefined) throw new DiskImageError('invalid-option', 'the image has no parent to merge it into')
+    if (!(top instanceof BlockDisk) || top.parent === undefined)
+      throw new DiskImageError('invalid-option', 'the image has no parent to merge it into')
     const content = randomGuid(environment)
     await top.expectParent(content)
     bottom = await open(parent, {

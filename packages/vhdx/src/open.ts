@@ -1,5 +1,8 @@
+import type { Backend } from './backend.ts'
 import { DiskImageError } from './errors.ts'
+import type { OpenContext, ParentFinder } from './parent.ts'
 import { roundUp, viewOf } from './shared/bytes.ts'
+import type { Environment } from './shared/environment.ts'
 import { platform } from './shared/environment.ts'
 import { FlatDisk } from './shared/flat-disk.ts'
 import { findFooter } from './vhd/image.ts'
@@ -7,9 +10,6 @@ import { openVhd } from './vhd/open.ts'
 import { isVhdx } from './vhdx/file-identifier.ts'
 import { HEADER_OFFSETS } from './vhdx/layout.ts'
 import { openVhdx } from './vhdx/open.ts'
-import type { Backend } from './backend.ts'
-import type { OpenContext, ParentFinder } from './parent.ts'
-import type { Environment } from './shared/environment.ts'
 import type { ImageFormat, SectorSize, VirtualDisk } from './virtual-disk.ts'
 
 export interface OpenOptions {
@@ -83,7 +83,8 @@ async function openImage(backend: Backend, format: ImageFormat, context: OpenCon
       return openRaw(backend, context.readOnly, 512)
     case 'vhd': {
       const found = await findFooter(backend)
-      if (found === undefined) throw new DiskImageError('not-an-image', 'no VHD: there is a footer neither at the end nor at the start')
+      if (found === undefined)
+        throw new DiskImageError('not-an-image', 'no VHD: there is a footer neither at the end nor at the start')
       return openVhd(backend, found, context)
     }
     case 'vhdx': {
@@ -118,7 +119,10 @@ async function openRaw(backend: Backend, readOnly: boolean, sectorSize: SectorSi
 /** Throws for a disk size no raw image with such sectors can have. */
 export function checkRawSize(sizeBytes: number, sectorSize: number): void {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes % sectorSize !== 0) {
-    throw new DiskImageError('invalid-option', `disk size ${sizeBytes} is not a whole number of ${sectorSize}-byte sectors`)
+    throw new DiskImageError(
+      'invalid-option',
+      `disk size ${sizeBytes} is not a whole number of ${sectorSize}-byte sectors`,
+    )
   }
 }
 
@@ -128,5 +132,8 @@ async function refuseDamagedVhdx(backend: Backend): Promise<void> {
   for (const offset of HEADER_OFFSETS) {
     if ((await backend.read(offset, signature)) < 4 || viewOf(signature).getUint32(0) !== 0x68656164) return
   }
-  throw new DiskImageError('corrupt', 'the file has VHDX headers but does not begin with "vhdxfile"; open it with format "raw" if it is a raw disk after all')
+  throw new DiskImageError(
+    'corrupt',
+    'the file has VHDX headers but does not begin with "vhdxfile"; open it with format "raw" if it is a raw disk after all',
+  )
 }

@@ -1,5 +1,5 @@
-import { DiskImageError } from './errors.ts'
 import type { Backend } from './backend.ts'
+import { DiskImageError } from './errors.ts'
 import type { Environment } from './shared/environment.ts'
 import type { ImageFormat, ParentPath, VirtualDisk } from './virtual-disk.ts'
 
@@ -35,18 +35,27 @@ export async function openParent(
   check: (parent: VirtualDisk, medium: Backend) => Promise<void>,
 ): Promise<VirtualDisk> {
   if (context.depth >= MAX_CHAIN) {
-    throw new DiskImageError('parent-cycle', `more than ${MAX_CHAIN} parents, one behind the other; a chain that long is a mistake`)
+    throw new DiskImageError(
+      'parent-cycle',
+      `more than ${MAX_CHAIN} parents, one behind the other; a chain that long is a mistake`,
+    )
   }
   const medium = await context.findParent?.(paths, child)
   if (medium === undefined) {
     const known = paths.map(({ kind, path }) => `${kind} ${path}`).join(', ') || 'it names no place'
-    throw new DiskImageError('parent-missing', `the parent of this differencing image was not found (${known}); put it back in its place, or say where it is with findParent`)
+    throw new DiskImageError(
+      'parent-missing',
+      `the parent of this differencing image was not found (${known}); put it back in its place, or say where it is with findParent`,
+    )
   }
   let parent: VirtualDisk | undefined
   try {
     const media = child.identity === undefined ? context.media : [...context.media, child.identity]
     if (medium.identity !== undefined && media.includes(medium.identity)) {
-      throw new DiskImageError('parent-cycle', `the parent ${medium.name ?? ''} is one of the image's own children: the chain goes round`)
+      throw new DiskImageError(
+        'parent-cycle',
+        `the parent ${medium.name ?? ''} is one of the image's own children: the chain goes round`,
+      )
     }
     parent = await context.openImage(medium, format, { ...context, readOnly: true, media, depth: context.depth + 1 })
     await check(parent, medium)

@@ -1,21 +1,34 @@
+import { fuzzRuns, fuzzSeed } from '@bis/build/fuzz'
 import { describe, expect, it } from 'vitest'
+import type { CreateOptions, ParentFinder, VirtualDisk } from '../src/index.ts'
 import { check, create, createChild, MemoryBackend, open } from '../src/index.ts'
 import { breathe } from './support/breathe.ts'
 import { Random, seededEnvironment } from './support/random.ts'
 import { reopenable } from './support/reopenable.ts'
 import { interestingRange, SparseModel } from './support/sparse-model.ts'
-import type { CreateOptions, ParentFinder, VirtualDisk } from '../src/index.ts'
 
 const MIB = 1024 * 1024
 const KIB = 1024
 
-/** More with BIS_SEEDS=n. */
-const seeds = Array.from({ length: Number(process.env['BIS_SEEDS'] ?? 2) }, (_, i) => i + 1)
+const seeds = Array.from({ length: fuzzRuns(2) }, (_, i) => fuzzSeed + i)
 
 const chains: (CreateOptions & { childBlocks: number[] })[] = [
   { format: 'vhdx', type: 'dynamic', sizeBytes: 17 * MIB + 512, blockSize: MIB, childBlocks: [2 * MIB, MIB] },
-  { format: 'vhdx', type: 'fixed', sizeBytes: 9 * MIB, blockSize: 4 * MIB, logicalSectorSize: 4096, childBlocks: [MIB, 8 * MIB] },
-  { format: 'vhdx', type: 'dynamic', sizeBytes: 5 * 1024 * 1024 * MIB, blockSize: 256 * MIB, childBlocks: [256 * MIB, 2 * MIB] },
+  {
+    format: 'vhdx',
+    type: 'fixed',
+    sizeBytes: 9 * MIB,
+    blockSize: 4 * MIB,
+    logicalSectorSize: 4096,
+    childBlocks: [MIB, 8 * MIB],
+  },
+  {
+    format: 'vhdx',
+    type: 'dynamic',
+    sizeBytes: 5 * 1024 * 1024 * MIB,
+    blockSize: 256 * MIB,
+    childBlocks: [256 * MIB, 2 * MIB],
+  },
   { format: 'vhd', type: 'dynamic', sizeBytes: 9 * MIB + 512, blockSize: 512 * KIB, childBlocks: [2 * MIB, 512 * KIB] },
   { format: 'vhd', type: 'fixed', sizeBytes: 9 * MIB + 512, childBlocks: [512 * KIB, 8 * MIB] },
 ]
@@ -59,7 +72,9 @@ async function churn(disk: VirtualDisk, model: SparseModel, random: Random, step
     if (step % 10 === 0) await breathe()
     const [offset, length] = interestingRange(random, disk, random.chance(0.2) ? 3 * MIB : 64 * KIB)
     switch (random.below(8)) {
-      case 0: case 1: case 2: {
+      case 0:
+      case 1:
+      case 2: {
         const bytes = random.bytes(length)
         model.write(offset, bytes)
         await disk.write(offset, bytes)
@@ -81,7 +96,10 @@ async function churn(disk: VirtualDisk, model: SparseModel, random: Random, step
         const size = Math.min(disk.sizeBytes - from, disk.blockSize)
         await disk.trim(from, size)
         const freed = disk.format === 'vhdx' ? disk.type !== 'fixed' : disk.type === 'dynamic'
-        if (freed) for (const sector of model.written) if (sector * model.sectorSize >= from && sector * model.sectorSize < from + size) model.zero(sector * model.sectorSize, model.sectorSize)
+        if (freed)
+          for (const sector of model.written)
+            if (sector * model.sectorSize >= from && sector * model.sectorSize < from + size)
+              model.zero(sector * model.sectorSize, model.sectorSize)
         break
       }
       case 6: {
@@ -106,38 +124,43 @@ async function expectSame(disk: VirtualDisk, model: SparseModel, random: Random)
   }
 }
 
-describe.each(chains)('differencing $format on $type, $sizeBytes bytes, sectors of $logicalSectorSize', ({ childBlocks, ...base }) => {
-  it.each(seeds)('[VX-06] reads and writes through a chain as a plain array would, seed %i', async (seed) => {
-    const random = new Random(seed)
-    const shelf = new Shelf()
-    const models: SparseModel[] = [new SparseModel(base.logicalSectorSize ?? 512)]
-    const names = ['base']
-    const root = await shelf.addBase('base', { ...base, environment: seededEnvironment(seed) })
-    await churn(root, models[0] as SparseModel, random, 40)
-    await root.close()
-    for (const [i, blockSize] of childBlocks.entries()) {
-      const model = (models[i] as SparseModel).clone()
-      const name = `child${i}`
-      let disk = await shelf.addChild(name, names[i] as string, blockSize)
-      expect(disk.type).toBe('differencing')
-      for (let session = 0; session < 3; session++) {
-        await churn(disk, model, random, 30)
-        if (random.chance(0.5)) await disk.compact()
+describe.each(chains)(
+  'differencing $format on $type, $sizeBytes bytes, sectors of $logicalSectorSize',
+  ({ childBlocks, ...base }) => {
+    it.each(seeds)('[VX-06] reads and writes through a chain as a plain array would, seed %i', async (seed) => {
+      const random = new Random(seed)
+      const shelf = new Shelf()
+      const models: SparseModel[] = [new SparseModel(base.logicalSectorSize ?? 512)]
+      const names = ['base']
+      const root = await shelf.addBase('base', { ...base, environment: seededEnvironment(seed) })
+      await churn(root, models[0] as SparseModel, random, 40)
+      await root.close()
+      for (const [i, blockSize] of childBlocks.entries()) {
+        const model = (models[i] as SparseModel).clone()
+        const name = `child${i}`
+        let disk = await shelf.addChild(name, names[i] as string, blockSize)
+        expect(disk.type).toBe('differencing')
+        for (let session = 0; session < 3; session++) {
+          await churn(disk, model, random, 30)
+          if (random.chance(0.5)) await disk.compact()
+          await disk.close()
+          expect(await check(shelf.media.get(name) as MemoryBackend, { findParent: shelf.find })).toMatchObject({
+            ok: true,
+          })
+          disk = await shelf.open(name)
+        }
         await disk.close()
-        expect(await check(shelf.media.get(name) as MemoryBackend, { findParent: shelf.find })).toMatchObject({ ok: true })
-        disk = await shelf.open(name)
+        names.push(name)
+        models.push(model)
       }
-      await disk.close()
-      names.push(name)
-      models.push(model)
-    }
-    for (const [i, name] of names.entries()) {
-      const disk = await shelf.open(name, true)
-      await expectSame(disk, models[i] as SparseModel, random)
-      await disk.close()
-    }
-  })
-})
+      for (const [i, name] of names.entries()) {
+        const disk = await shelf.open(name, true)
+        await expectSame(disk, models[i] as SparseModel, random)
+        await disk.close()
+      }
+    })
+  },
+)
 
 describe('[VX-06] parents', () => {
   const base: CreateOptions = { sizeBytes: 4 * MIB, blockSize: MIB }
@@ -168,8 +191,13 @@ describe('[VX-06] parents', () => {
     await (await shelf.addChild('child', 'base')).close()
     const { media } = shelf
     media.delete('base')
-    await expect(shelf.open('child')).rejects.toMatchObject({ code: 'parent-missing', message: expect.stringContaining('relative base') as string })
-    await expect(open(reopenable(media.get('child') as MemoryBackend))).rejects.toMatchObject({ code: 'parent-missing' })
+    await expect(shelf.open('child')).rejects.toMatchObject({
+      code: 'parent-missing',
+      message: expect.stringContaining('relative base') as string,
+    })
+    await expect(open(reopenable(media.get('child') as MemoryBackend))).rejects.toMatchObject({
+      code: 'parent-missing',
+    })
   })
 
   it('must not have changed since', async () => {
@@ -198,13 +226,20 @@ describe('[VX-06] parents', () => {
     await (await shelf.addBase('base', { ...base, format: 'vhd', blockSize: 2 * MIB })).close()
     const medium = new MemoryBackend()
     const made = Date.UTC(2024, 5, 1)
-    const findAt = (time: number): ParentFinder => async () => ({ ...reopenable(shelf.media.get('base') as MemoryBackend), modifiedAt: async () => time })
+    const findAt =
+      (time: number): ParentFinder =>
+      async () => ({ ...reopenable(shelf.media.get('base') as MemoryBackend), modifiedAt: async () => time })
     const child = await createChild(reopenable(medium), {
-      parent: await shelf.open('base', true), paths: [{ kind: 'relative', path: '.\\base' }], findParent: findAt(made), parentModifiedAt: made,
+      parent: await shelf.open('base', true),
+      paths: [{ kind: 'relative', path: '.\\base' }],
+      findParent: findAt(made),
+      parentModifiedAt: made,
     })
     await child.close()
     await (await open(reopenable(medium), { findParent: findAt(made + 1000) })).close()
-    await expect(open(reopenable(medium), { findParent: findAt(made + 60_000) })).rejects.toMatchObject({ code: 'parent-mismatch' })
+    await expect(open(reopenable(medium), { findParent: findAt(made + 60_000) })).rejects.toMatchObject({
+      code: 'parent-mismatch',
+    })
     await (await open(reopenable(medium), { findParent: findAt(made + 60_000), ignoreParentTime: true })).close()
   })
 
@@ -214,9 +249,13 @@ describe('[VX-06] parents', () => {
     await (await shelf.addChild('b', 'a')).close()
     shelf.media.set('a', shelf.media.get('b') as MemoryBackend)
     const loop: ParentFinder = async () => reopenable(shelf.media.get('b') as MemoryBackend, 'b')
-    await expect(open(reopenable(shelf.media.get('b') as MemoryBackend, 'b'), { findParent: loop })).rejects.toMatchObject({ code: 'parent-cycle' })
+    await expect(
+      open(reopenable(shelf.media.get('b') as MemoryBackend, 'b'), { findParent: loop }),
+    ).rejects.toMatchObject({ code: 'parent-cycle' })
     const nameless: ParentFinder = async () => reopenable(shelf.media.get('b') as MemoryBackend)
-    await expect(open(reopenable(shelf.media.get('b') as MemoryBackend), { findParent: nameless })).rejects.toMatchObject({ code: 'parent-cycle' })
+    await expect(
+      open(reopenable(shelf.media.get('b') as MemoryBackend), { findParent: nameless }),
+    ).rejects.toMatchObject({ code: 'parent-cycle' })
   })
 
   it('may be smaller or larger than the child', async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import type { Backend, CreateOptions, Extent, ParentFinder, VirtualDisk } from '../src/index.ts'
 import { check, checkAzure, convert, create, createChild, MemoryBackend, merge, open } from '../src/index.ts'
 import { Random } from './support/random.ts'
 import { reopenable } from './support/reopenable.ts'
 import { SparseModel } from './support/sparse-model.ts'
-import type { Backend, CreateOptions, Extent, ParentFinder, VirtualDisk } from '../src/index.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -20,8 +20,13 @@ const kinds: CreateOptions[] = [
 async function fill(disk: VirtualDisk, random: Random): Promise<SparseModel> {
   const model = new SparseModel(disk.logicalSectorSize)
   for (let i = 0; i < 8; i++) {
-    const bytes = random.chance(0.25) ? new Uint8Array(random.below(40) * 512 * 8) : random.bytes(8 * 512 * (1 + random.below(40)))
-    const offset = Math.min(random.below(disk.sizeBytes / 4096) * 4096, disk.sizeBytes - (disk.sizeBytes % 4096) - bytes.length)
+    const bytes = random.chance(0.25)
+      ? new Uint8Array(random.below(40) * 512 * 8)
+      : random.bytes(8 * 512 * (1 + random.below(40)))
+    const offset = Math.min(
+      random.below(disk.sizeBytes / 4096) * 4096,
+      disk.sizeBytes - (disk.sizeBytes % 4096) - bytes.length,
+    )
     model.write(offset, bytes)
     await disk.write(offset, bytes)
   }
@@ -50,14 +55,22 @@ describe('convert', () => {
         const target = new MemoryBackend()
         const progress: [number, number][] = []
         const { sizeBytes: _, ...settings } = to
-        await convert(source, reopenable(target), { ...settings, onProgress: (done, total) => progress.push([done, total]) })
-        const copy = await open(reopenable(target), { readOnly: true, ...(to.format === undefined ? {} : { format: to.format }) })
+        await convert(source, reopenable(target), {
+          ...settings,
+          onProgress: (done, total) => progress.push([done, total]),
+        })
+        const copy = await open(reopenable(target), {
+          readOnly: true,
+          ...(to.format === undefined ? {} : { format: to.format }),
+        })
         expect([copy.format, copy.type, copy.sizeBytes]).toEqual([to.format, to.type, from.sizeBytes])
         expect((await contentOf(copy)).equals(await contentOf(source))).toBe(true)
         expect(target.allocatedBytes).toBeLessThan(6 * MIB)
         expect(progress.at(-1)).toEqual([source.sizeBytes, source.sizeBytes])
         expect(progress.every(([done], i) => i === 0 || done >= (progress[i - 1]?.[0] ?? 0))).toBe(true)
-        expect(await check(target, { ...(to.format === undefined ? {} : { format: to.format }) })).toMatchObject({ ok: true })
+        expect(await check(target, { ...(to.format === undefined ? {} : { format: to.format }) })).toMatchObject({
+          ok: true,
+        })
         await copy.close()
         await source.close()
       })
@@ -70,7 +83,11 @@ describe('convert', () => {
     await root.write(0, new Uint8Array(2 * MIB).fill(1))
     await root.close()
     const findParent: ParentFinder = async () => reopenable(base)
-    const child = await createChild(new MemoryBackend(), { parent: await open(reopenable(base), { readOnly: true }), paths: [], findParent })
+    const child = await createChild(new MemoryBackend(), {
+      parent: await open(reopenable(base), { readOnly: true }),
+      paths: [],
+      findParent,
+    })
     await child.write(512, new Uint8Array(512).fill(2))
     await child.trim(0, 0)
     const target = new MemoryBackend()
@@ -96,7 +113,9 @@ describe('convert', () => {
 
   it('does not put 4096-byte sectors into a VHD', async () => {
     const source = await create(new MemoryBackend(), { sizeBytes: 4 * MIB, logicalSectorSize: 4096 })
-    await expect(convert(source, new MemoryBackend(), { format: 'vhd' })).rejects.toMatchObject({ code: 'invalid-option' })
+    await expect(convert(source, new MemoryBackend(), { format: 'vhd' })).rejects.toMatchObject({
+      code: 'invalid-option',
+    })
     const target = new MemoryBackend()
     await convert(source, reopenable(target), { format: 'vhdx' })
     expect((await open(target)).logicalSectorSize).toBe(4096)
@@ -142,7 +161,7 @@ describe('Azure', () => {
 })
 
 describe('extents', () => {
-  it('tell data, zeros and what is the parent\'s', async () => {
+  it("tell data, zeros and what is the parent's", async () => {
     const base = new MemoryBackend()
     const root = await create(reopenable(base), { sizeBytes: 8 * MIB, blockSize: MIB })
     await root.write(3 * MIB, new Uint8Array(MIB).fill(1))
@@ -153,7 +172,12 @@ describe('extents', () => {
     ])
     await root.close()
     const findParent: ParentFinder = async () => reopenable(base)
-    const child = await createChild(new MemoryBackend(), { parent: await open(reopenable(base), { readOnly: true }), paths: [], findParent, blockSize: MIB })
+    const child = await createChild(new MemoryBackend(), {
+      parent: await open(reopenable(base), { readOnly: true }),
+      paths: [],
+      findParent,
+      blockSize: MIB,
+    })
     await child.write(512, new Uint8Array(1024).fill(2))
     await child.writeZeroes(3 * MIB, MIB)
     await child.resize(9 * MIB)
@@ -175,7 +199,9 @@ describe('extents', () => {
     const medium = new MemoryBackend()
     const disk = await create(medium, { sizeBytes: 64 * 2 ** 40, blockSize: MIB })
     await disk.write(50 * 2 ** 40, new Uint8Array(512).fill(1))
-    expect((await extentsOf(disk)).filter(({ kind }) => kind === 'data')).toEqual([{ offset: 50 * 2 ** 40, length: MIB, kind: 'data' }])
+    expect((await extentsOf(disk)).filter(({ kind }) => kind === 'data')).toEqual([
+      { offset: 50 * 2 ** 40, length: MIB, kind: 'data' },
+    ])
     expect(medium.allocatedBytes).toBeLessThan(8 * MIB)
     await disk.close()
   })
@@ -235,8 +261,16 @@ describe.each([
 describe.each(['vhdx', 'vhd'] as const)('merge a %s', (format) => {
   const blockSize = format === 'vhd' ? 512 * KIB : MIB
 
-  async function chain(): Promise<{ media: [MemoryBackend, MemoryBackend, MemoryBackend]; find: ParentFinder; shown: Buffer }> {
-    const media: [MemoryBackend, MemoryBackend, MemoryBackend] = [new MemoryBackend(), new MemoryBackend(), new MemoryBackend()]
+  async function chain(): Promise<{
+    media: [MemoryBackend, MemoryBackend, MemoryBackend]
+    find: ParentFinder
+    shown: Buffer
+  }> {
+    const media: [MemoryBackend, MemoryBackend, MemoryBackend] = [
+      new MemoryBackend(),
+      new MemoryBackend(),
+      new MemoryBackend(),
+    ]
     const find: ParentFinder = async (paths) => reopenable(media[Number(paths[0]?.path)] as MemoryBackend)
     const random = new Random(3)
     const root = await create(reopenable(media[0]), { format, sizeBytes: 9 * MIB + 512, blockSize })
@@ -279,7 +313,9 @@ describe.each(['vhdx', 'vhd'] as const)('merge a %s', (format) => {
       const controller = new AbortController()
       let calls = 0
       const onProgress = () => void (calls++ === stop && controller.abort(new Error('stop')))
-      await expect(merge(reopenable(media[2]), reopenable(media[1]), { findParent: find, signal: controller.signal, onProgress })).rejects.toThrow('stop')
+      await expect(
+        merge(reopenable(media[2]), reopenable(media[1]), { findParent: find, signal: controller.signal, onProgress }),
+      ).rejects.toThrow('stop')
       const child = await open(reopenable(media[2]), { findParent: find, readOnly: true })
       expect((await contentOf(child)).equals(shown)).toBe(true)
       await child.close()

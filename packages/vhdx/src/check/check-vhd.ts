@@ -1,17 +1,17 @@
-import { at } from '../errors.ts'
+import type { Backend } from '../backend.ts'
 import { readZeroPadded } from '../backend.ts'
+import { at } from '../errors.ts'
 import { MIB, roundUp, viewOf } from '../shared/bytes.ts'
+import type { Environment } from '../shared/environment.ts'
+import type { TaskOptions } from '../task.ts'
 import { step } from '../task.ts'
+import type { DynamicHeader } from '../vhd/dynamic-header.ts'
 import { DYNAMIC_HEADER_BYTES } from '../vhd/dynamic-header.ts'
 import { encodeFooter, FOOTER_BYTES, VHD_TYPE } from '../vhd/footer.ts'
+import type { FoundFooter } from '../vhd/image.ts'
 import { bitmapBytes, checkFooter, findFooter, readDynamicHeader, tableBytes, VHD_SECTOR } from '../vhd/image.ts'
 import { DATA_ALIGNMENT, UNUSED } from '../vhd/space-scan.ts'
 import { VhdStore } from '../vhd/store.ts'
-import type { Backend } from '../backend.ts'
-import type { Environment } from '../shared/environment.ts'
-import type { TaskOptions } from '../task.ts'
-import type { DynamicHeader } from '../vhd/dynamic-header.ts'
-import type { FoundFooter } from '../vhd/image.ts'
 import type { CheckCounts } from './check.ts'
 import type { Findings } from './findings.ts'
 
@@ -32,15 +32,39 @@ export async function checkVhd(backend: Backend, findings: Findings, options: Op
   const { footer } = found
   if (footer.type === VHD_TYPE.fixed) {
     const extra = fileSize - footer.currentSize - found.endBytes
-    if (extra !== 0) findings.add('warning', 'file-size', 'file', `${extra} bytes between the disk's ${footer.currentSize} and the footer`)
+    if (extra !== 0)
+      findings.add(
+        'warning',
+        'file-size',
+        'file',
+        `${extra} bytes between the disk's ${footer.currentSize} and the footer`,
+      )
     return { blocks: 1, allocatedBlocks: 1, leakedBytes: extra }
   }
-  if (found.source === 'start') findings.add('warning', 'footer-missing', `file end at ${at(fileSize)}`, 'no footer at the end of the file; the copy at the start serves', true)
-  else if (!found.startIsGood) findings.add('warning', 'footer-copy-damaged', 'footer copy at 0x0', 'damaged, or says something else than the footer at the end', true)
+  if (found.source === 'start')
+    findings.add(
+      'warning',
+      'footer-missing',
+      `file end at ${at(fileSize)}`,
+      'no footer at the end of the file; the copy at the start serves',
+      true,
+    )
+  else if (!found.startIsGood)
+    findings.add(
+      'warning',
+      'footer-copy-damaged',
+      'footer copy at 0x0',
+      'damaged, or says something else than the footer at the end',
+      true,
+    )
   const header = await readDynamicHeader(backend, footer)
   const walk = await walkTable(backend, found, header, findings, options)
   if (repair && !findings.has('error')) await repairAll(backend, found, header, findings, walk.stale)
-  return { blocks: Math.ceil(footer.currentSize / header.blockSize), allocatedBlocks: walk.allocatedBlocks, leakedBytes: walk.leakedBytes }
+  return {
+    blocks: Math.ceil(footer.currentSize / header.blockSize),
+    allocatedBlocks: walk.allocatedBlocks,
+    leakedBytes: walk.leakedBytes,
+  }
 }
 
 interface Walk {
@@ -50,7 +74,13 @@ interface Walk {
   stale: number[]
 }
 
-async function walkTable(backend: Backend, found: FoundFooter, header: DynamicHeader, findings: Findings, options: TaskOptions): Promise<Walk> {
+async function walkTable(
+  backend: Backend,
+  found: FoundFooter,
+  header: DynamicHeader,
+  findings: Findings,
+  options: TaskOptions,
+): Promise<Walk> {
   const { blockSize, batOffset } = header
   const fileSize = await backend.size()
   const dataEnd = fileSize - found.endBytes
@@ -76,10 +106,21 @@ async function walkTable(backend: Backend, found: FoundFooter, header: DynamicHe
       if (sector === UNUSED) continue
       const offset = sector * VHD_SECTOR
       if (block >= blocks) {
-        findings.add('leak', 'bat-stale-entry', placeOf(block), `an entry past the disk's last block, for ${at(offset)}`, true)
+        findings.add(
+          'leak',
+          'bat-stale-entry',
+          placeOf(block),
+          `an entry past the disk's last block, for ${at(offset)}`,
+          true,
+        )
         walk.stale.push(block)
       } else if (offset + unit > dataEnd) {
-        findings.add('error', 'block-past-end', placeOf(block), `its ${unit} bytes at ${at(offset)} are not before the end of the file's content at ${at(dataEnd)}`)
+        findings.add(
+          'error',
+          'block-past-end',
+          placeOf(block),
+          `its ${unit} bytes at ${at(offset)} are not before the end of the file's content at ${at(dataEnd)}`,
+        )
       } else {
         used.push({ offset, end: offset + unit, block })
         walk.allocatedBlocks++
@@ -91,21 +132,39 @@ async function walkTable(backend: Backend, found: FoundFooter, header: DynamicHe
   let inside = 0
   for (const range of used) {
     if (range.offset < end) {
-      findings.add('error', 'block-overlap', range.block < 0 ? `structure at ${at(range.offset)}` : placeOf(range.block), `what begins at ${at(range.offset)} overlaps what ends at ${at(end)}`)
+      findings.add(
+        'error',
+        'block-overlap',
+        range.block < 0 ? `structure at ${at(range.offset)}` : placeOf(range.block),
+        `what begins at ${at(range.offset)} overlaps what ends at ${at(end)}`,
+      )
     }
     // Alignment leaves small gaps that hold nothing and are no loss.
     if (range.offset - end >= unit) inside += range.offset - end
     end = Math.max(end, range.end)
   }
   const tail = Math.max(0, dataEnd - end)
-  if (inside > 0) findings.add('leak', 'leaked-space', 'file', `${inside} bytes between blocks are free; compact the image to get them back, or leave them for new blocks`)
-  if (tail >= DATA_ALIGNMENT) findings.add('leak', 'leaked-space', `file from ${at(end)}`, `${tail} bytes at the end are free`, true)
+  if (inside > 0)
+    findings.add(
+      'leak',
+      'leaked-space',
+      'file',
+      `${inside} bytes between blocks are free; compact the image to get them back, or leave them for new blocks`,
+    )
+  if (tail >= DATA_ALIGNMENT)
+    findings.add('leak', 'leaked-space', `file from ${at(end)}`, `${tail} bytes at the end are free`, true)
   walk.leakedBytes = inside + tail
   step(options, total, total)
   return walk
 }
 
-async function repairAll(backend: Backend, found: FoundFooter, header: DynamicHeader, findings: Findings, stale: readonly number[]): Promise<void> {
+async function repairAll(
+  backend: Backend,
+  found: FoundFooter,
+  header: DynamicHeader,
+  findings: Findings,
+  stale: readonly number[],
+): Promise<void> {
   const unused = new Uint8Array(4).fill(0xff)
   for (const block of stale) await backend.write(header.batOffset + block * 4, unused)
   if (stale.length > 0) await backend.flush()

@@ -1,20 +1,27 @@
-import { at, DiskImageError } from '../errors.ts'
+import type { Backend } from '../backend.ts'
 import { readZeroPadded } from '../backend.ts'
+import { at, DiskImageError } from '../errors.ts'
 import { MIB, roundUp } from '../shared/bytes.ts'
+import type { Environment } from '../shared/environment.ts'
 import { isZero, sameBytes } from '../shared/guid.ts'
+import type { TaskOptions } from '../task.ts'
 import { step } from '../task.ts'
 import { BAT_ENTRY_BYTES } from '../vhdx/bat.ts'
 import { batGeometry, bitmapIndex, blockFrom, isBitmapIndex } from '../vhdx/bat-geometry.ts'
 import { decodeHeader, HEADER_BYTES } from '../vhdx/header.ts'
+import type { VhdxImage } from '../vhdx/image.ts'
 import { fixedRanges, readVhdx } from '../vhdx/image.ts'
-import { BITMAP_BLOCK_BYTES, BLOCK, FIRST_FREE, HEADER_OFFSETS, REGION_TABLE_BYTES, REGION_TABLE_OFFSETS } from '../vhdx/layout.ts'
+import {
+  BITMAP_BLOCK_BYTES,
+  BLOCK,
+  FIRST_FREE,
+  HEADER_OFFSETS,
+  REGION_TABLE_BYTES,
+  REGION_TABLE_OFFSETS,
+} from '../vhdx/layout.ts'
 import { isIntact } from '../vhdx/region-table.ts'
 import { eachBatEntry, UsedMap } from '../vhdx/space-scan.ts'
 import { VhdxStore } from '../vhdx/store.ts'
-import type { Backend } from '../backend.ts'
-import type { Environment } from '../shared/environment.ts'
-import type { TaskOptions } from '../task.ts'
-import type { VhdxImage } from '../vhdx/image.ts'
 import type { CheckCounts } from './check.ts'
 import type { Findings } from './findings.ts'
 
@@ -28,7 +35,13 @@ export async function checkVhdx(backend: Backend, findings: Findings, options: O
   await checkHeaders(backend, findings)
   let image = await readVhdx(backend, { readOnly: true, environment: options.environment })
   if (image.backend !== backend) {
-    findings.add('warning', 'log-dirty', `log at ${at(image.headers.current.logOffset)}`, 'the image was not closed and its log waits to be replayed', true)
+    findings.add(
+      'warning',
+      'log-dirty',
+      `log at ${at(image.headers.current.logOffset)}`,
+      'the image was not closed and its log waits to be replayed',
+      true,
+    )
     if (repair) {
       image = await readVhdx(backend, { readOnly: false, environment: options.environment })
       findings.repaired('log-dirty')
@@ -50,7 +63,13 @@ async function checkHeaders(backend: Backend, findings: Findings): Promise<void>
     const bytes = new Uint8Array(HEADER_BYTES)
     await readZeroPadded(backend, offset, bytes)
     if (decodeHeader(bytes) === undefined) {
-      findings.add('warning', 'header-damaged', `header at ${at(offset)}`, 'signature or checksum are wrong; the other copy serves', true)
+      findings.add(
+        'warning',
+        'header-damaged',
+        `header at ${at(offset)}`,
+        'signature or checksum are wrong; the other copy serves',
+        true,
+      )
     }
   }
 }
@@ -62,7 +81,15 @@ async function checkRegionTables({ backend }: VhdxImage, findings: Findings, rep
   const other = good === 0 ? 1 : 0
   if (sameBytes(copies[0], copies[1])) return
   const place = `region table at ${at(REGION_TABLE_OFFSETS[other])}`
-  findings.add('warning', 'region-table-damaged', place, isIntact(copies[other]) ? 'says something else than the first copy' : 'signature or checksum are wrong; the other copy serves', true)
+  findings.add(
+    'warning',
+    'region-table-damaged',
+    place,
+    isIntact(copies[other])
+      ? 'says something else than the first copy'
+      : 'signature or checksum are wrong; the other copy serves',
+    true,
+  )
   if (!repair) return
   await backend.write(REGION_TABLE_OFFSETS[other], copies[good])
   await backend.flush()
@@ -100,35 +127,72 @@ async function walkTable(image: VhdxImage, findings: Findings, options: TaskOpti
     const place = `table entry ${index} at ${at(region.offset + index * BAT_ENTRY_BYTES)}`
     const isBitmap = isBitmapIndex(geometry, index)
     if (index >= geometry.entries || (index >= entries && !isBitmap)) {
-      findings.add('leak', 'bat-stale-entry', place, `an entry past the disk's last block, state ${state}, offset ${at(offset)}`, true)
+      findings.add(
+        'leak',
+        'bat-stale-entry',
+        place,
+        `an entry past the disk's last block, state ${state}, offset ${at(offset)}`,
+        true,
+      )
       walk.stale.push(index)
       return
     }
     if ((low & 0xffff8) !== 0 || state === 4 || (isBitmap && state !== 0 && state !== BLOCK.present)) {
-      findings.add('error', isBitmap ? 'bitmap-invalid' : 'bat-entry-invalid', place, `reserved state or bits: ${at(low)}`)
+      findings.add(
+        'error',
+        isBitmap ? 'bitmap-invalid' : 'bat-entry-invalid',
+        place,
+        `reserved state or bits: ${at(low)}`,
+      )
       return
     }
     if (isBitmap && state === BLOCK.present) bitmaps.add(index)
     if (state === BLOCK.partial) {
-      if (metadata.hasParent) needBitmap.add(bitmapIndex(geometry, Math.floor(blockFrom(geometry, index) / geometry.chunkRatio)))
-      else findings.add('error', 'partial-without-parent', place, 'partially present, but the image has no parent to take the rest from')
+      if (metadata.hasParent)
+        needBitmap.add(bitmapIndex(geometry, Math.floor(blockFrom(geometry, index) / geometry.chunkRatio)))
+      else
+        findings.add(
+          'error',
+          'partial-without-parent',
+          place,
+          'partially present, but the image has no parent to take the rest from',
+        )
     }
     const kept = state === BLOCK.unmapped && offset !== 0
     if (state !== BLOCK.present && state !== BLOCK.partial && !kept) return
     const length = isBitmap ? BITMAP_BLOCK_BYTES : metadata.blockSize
     if (offset < FIRST_FREE || offset >= fileSize || !Number.isSafeInteger(offset)) {
-      if (!kept) findings.add('error', 'block-past-end', place, `its ${length} bytes at ${at(offset)} are not in the file of ${fileSize}`)
+      if (!kept)
+        findings.add(
+          'error',
+          'block-past-end',
+          place,
+          `its ${length} bytes at ${at(offset)} are not in the file of ${fileSize}`,
+        )
       return
     }
-    if (!used.claim(offset, length) && !kept) findings.add('error', 'block-overlap', place, `its ${length} bytes at ${at(offset)} belong to something else too`)
+    if (!used.claim(offset, length) && !kept)
+      findings.add('error', 'block-overlap', place, `its ${length} bytes at ${at(offset)} belong to something else too`)
     if (!isBitmap && !kept) walk.allocatedBlocks++
     if (offset + length > fileSize) {
-      findings.add('warning', 'block-short', place, `the file of ${fileSize} bytes ends inside its ${length} bytes at ${at(offset)}; what is missing reads as zero`, true)
+      findings.add(
+        'warning',
+        'block-short',
+        place,
+        `the file of ${fileSize} bytes ends inside its ${length} bytes at ${at(offset)}; what is missing reads as zero`,
+        true,
+      )
       walk.end = Math.max(walk.end, offset + length)
     }
   })
   for (const index of needBitmap) {
-    if (!bitmaps.has(index)) findings.add('error', 'bitmap-missing', `table entry ${index}`, 'no sector bitmap, but blocks of its chunk are partially present')
+    if (!bitmaps.has(index))
+      findings.add(
+        'error',
+        'bitmap-missing',
+        `table entry ${index}`,
+        'no sector bitmap, but blocks of its chunk are partially present',
+      )
   }
   step(options, total, total)
   walk.leakedBytes = countLeaks(used, fileSize, findings)
@@ -139,8 +203,15 @@ function countLeaks(used: UsedMap, fileSize: number, findings: Findings): number
   const tail = Math.max(0, fileSize - used.end)
   let inside = 0
   for (let mib = 1; mib < used.end / MIB; mib++) if (!used.isUsed(mib)) inside++
-  if (inside > 0) findings.add('leak', 'leaked-space', 'file', `${inside * MIB} bytes between blocks are free; compact the image to get them back, or leave them for new blocks`)
-  if (tail > 0) findings.add('leak', 'leaked-space', `file from ${at(used.end)}`, `${tail} bytes at the end are free`, true)
+  if (inside > 0)
+    findings.add(
+      'leak',
+      'leaked-space',
+      'file',
+      `${inside * MIB} bytes between blocks are free; compact the image to get them back, or leave them for new blocks`,
+    )
+  if (tail > 0)
+    findings.add('leak', 'leaked-space', `file from ${at(used.end)}`, `${tail} bytes at the end are free`, true)
   return inside * MIB + tail
 }
 

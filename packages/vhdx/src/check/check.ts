@@ -1,15 +1,15 @@
+import type { Backend } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
 import { detectFormat, open } from '../open.ts'
-import { platform } from '../shared/environment.ts'
-import { Findings } from './findings.ts'
-import { checkVhd } from './check-vhd.ts'
-import { checkVhdx } from './check-vhdx.ts'
-import type { Backend } from '../backend.ts'
 import type { ParentFinder } from '../parent.ts'
 import type { Environment } from '../shared/environment.ts'
+import { platform } from '../shared/environment.ts'
 import type { TaskOptions } from '../task.ts'
 import type { ImageFormat } from '../virtual-disk.ts'
+import { checkVhd } from './check-vhd.ts'
+import { checkVhdx } from './check-vhdx.ts'
 import type { Finding } from './findings.ts'
+import { Findings } from './findings.ts'
 
 export interface CheckOptions extends TaskOptions {
   /** Put right what can be put right without guessing. The medium must be writable. */
@@ -42,7 +42,8 @@ export type CheckCounts = Pick<CheckReport, 'blocks' | 'allocatedBlocks' | 'leak
  * not thrown.
  */
 export async function check(backend: Backend, options: CheckOptions = {}): Promise<CheckReport> {
-  if (options.repair === true && backend.readOnly === true) throw new DiskImageError('read-only', 'the medium is read-only and cannot be repaired')
+  if (options.repair === true && backend.readOnly === true)
+    throw new DiskImageError('read-only', 'the medium is read-only and cannot be repaired')
   const environment = options.environment ?? platform
   const findings = new Findings()
   let counts: CheckCounts = { blocks: 0, allocatedBlocks: 0, leakedBytes: 0 }
@@ -61,15 +62,23 @@ export async function check(backend: Backend, options: CheckOptions = {}): Promi
 }
 
 /** Opening looks at what the walk did not: the parent, above all. */
-async function openOnce(backend: Backend, format: ImageFormat, findings: Findings, options: CheckOptions): Promise<void> {
+async function openOnce(
+  backend: Backend,
+  format: ImageFormat,
+  findings: Findings,
+  options: CheckOptions,
+): Promise<void> {
   const { findParent, ignoreParentTime } = options
   try {
-    const disk = await open({ ...borrow(backend), readOnly: true }, {
-      format,
-      readOnly: true,
-      ...(findParent === undefined ? {} : { findParent }),
-      ...(ignoreParentTime === undefined ? {} : { ignoreParentTime }),
-    })
+    const disk = await open(
+      { ...borrow(backend), readOnly: true },
+      {
+        format,
+        readOnly: true,
+        ...(findParent === undefined ? {} : { findParent }),
+        ...(ignoreParentTime === undefined ? {} : { ignoreParentTime }),
+      },
+    )
     await disk.close()
   } catch (error) {
     if (error instanceof DiskImageError && error.code === 'parent-missing' && findParent === undefined) {

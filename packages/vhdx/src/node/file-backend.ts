@@ -1,9 +1,9 @@
+import type { Stats } from 'node:fs'
 import { close, constants, fdatasync, fstat, ftruncate, open, read, write } from 'node:fs'
 import { promisify } from 'node:util'
-import { translate } from './system-error.ts'
-import { DiskImageError } from '../errors.ts'
-import type { Stats } from 'node:fs'
 import type { Backend } from '../backend.ts'
+import { DiskImageError } from '../errors.ts'
+import { translate } from './system-error.ts'
 
 const openAsync = promisify(open)
 const fstatAsync = promisify<number, Stats>(fstat)
@@ -47,7 +47,9 @@ export class FileBackend implements Backend {
    */
   static async open(path: string, options: FileOptions = {}): Promise<FileBackend> {
     const readOnly = options.readOnly ?? false
-    const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | (options.create === true ? constants.O_CREAT | constants.O_EXCL : 0)
+    const flags =
+      (readOnly ? constants.O_RDONLY : constants.O_RDWR) |
+      (options.create === true ? constants.O_CREAT | constants.O_EXCL : 0)
     const fd = await openAsync(path, flags, 0o644).catch((error: unknown) => {
       throw translate(error, path)
     })
@@ -56,11 +58,23 @@ export class FileBackend implements Backend {
       if (stats.isDirectory()) throw new DiskImageError('not-a-file', `${path}: is a directory`)
       const identity = `${stats.dev}:${stats.ino}`
       if (!readOnly) {
-        if (writers.has(identity)) throw new DiskImageError('in-use', `${path}: already open for writing in this process as ${writers.get(identity)}; close that first`)
-        if (held.has(identity)) throw new DiskImageError('in-use', `${path}: is the parent of a disk that is open in this process; close that first`)
+        if (writers.has(identity))
+          throw new DiskImageError(
+            'in-use',
+            `${path}: already open for writing in this process as ${writers.get(identity)}; close that first`,
+          )
+        if (held.has(identity))
+          throw new DiskImageError(
+            'in-use',
+            `${path}: is the parent of a disk that is open in this process; close that first`,
+          )
         writers.set(identity, path)
       } else if (options.held === true) {
-        if (writers.has(identity)) throw new DiskImageError('in-use', `${path}: is needed as a parent but open for writing in this process; close it first`)
+        if (writers.has(identity))
+          throw new DiskImageError(
+            'in-use',
+            `${path}: is needed as a parent but open for writing in this process; close it first`,
+          )
         held.set(identity, (held.get(identity) ?? 0) + 1)
       }
       return new FileBackend(fd, path, readOnly, identity, readOnly && options.held === true)

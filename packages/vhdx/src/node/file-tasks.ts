@@ -1,17 +1,17 @@
 import { rm } from 'node:fs/promises'
+import type { AzureRefusal } from '../azure.ts'
 import { checkAzure } from '../azure.ts'
+import type { CheckOptions, CheckReport } from '../check/check.ts'
 import { check } from '../check/check.ts'
+import type { ConvertOptions } from '../convert.ts'
 import { convert } from '../convert.ts'
 import { DiskImageError } from '../errors.ts'
+import type { MergeOptions } from '../merge.ts'
 import { merge } from '../merge.ts'
+import type { OpenOptions } from '../open.ts'
 import { FileBackend } from './file-backend.ts'
 import { inFile, openFile } from './open-file.ts'
 import { findParentFile } from './parent-files.ts'
-import type { AzureRefusal } from '../azure.ts'
-import type { CheckOptions, CheckReport } from '../check/check.ts'
-import type { ConvertOptions } from '../convert.ts'
-import type { MergeOptions } from '../merge.ts'
-import type { OpenOptions } from '../open.ts'
 
 /** Checks an image file, and repairs it with `repair`. */
 export async function checkFile(path: string, options: CheckOptions = {}): Promise<CheckReport> {
@@ -39,7 +39,11 @@ export interface ConvertFileOptions extends ConvertOptions {
 }
 
 /** Converts an image file into a new one, which must not exist. On failure no new file is left. */
-export async function convertFile(sourcePath: string, targetPath: string, options: ConvertFileOptions = {}): Promise<void> {
+export async function convertFile(
+  sourcePath: string,
+  targetPath: string,
+  options: ConvertFileOptions = {},
+): Promise<void> {
   const { source: sourceOptions, ...rest } = options
   const source = await openFile(sourcePath, { ...sourceOptions, readOnly: true })
   try {
@@ -86,6 +90,10 @@ async function parentOf(childPath: string, options: MergeFileOptions): Promise<s
     },
   })
   await disk.close()
-  if (path === undefined) throw new DiskImageError('invalid-option', `${childPath}: is no differencing image and has no parent to merge it into`)
+  if (path === undefined)
+    throw new DiskImageError(
+      'invalid-option',
+      `${childPath}: is no differencing image and has no parent to merge it into`,
+    )
   return path
 }

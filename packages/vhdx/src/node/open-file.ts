@@ -1,14 +1,14 @@
 import { rm, stat } from 'node:fs/promises'
+import type { CreateOptions } from '../create.ts'
 import { create } from '../create.ts'
+import type { CreateChildOptions } from '../create-child.ts'
 import { createChild } from '../create-child.ts'
 import { DiskImageError } from '../errors.ts'
+import type { OpenOptions } from '../open.ts'
 import { open } from '../open.ts'
+import type { VirtualDisk } from '../virtual-disk.ts'
 import { FileBackend } from './file-backend.ts'
 import { findParentFile, parentPaths } from './parent-files.ts'
-import type { CreateChildOptions } from '../create-child.ts'
-import type { CreateOptions } from '../create.ts'
-import type { OpenOptions } from '../open.ts'
-import type { VirtualDisk } from '../virtual-disk.ts'
 
 /**
  * Opens a disk image file. Parents of a differencing image are looked for where it says, relative to its own file first.
@@ -22,7 +22,10 @@ export async function openFile(path: string, options: OpenOptions = {}): Promise
     const named = /\.(vhdx?|avhdx?)$/i.exec(path)?.[1]?.toLowerCase().replace(/^a/, '')
     if (named !== undefined && disk.format === 'raw' && options.format === undefined) {
       await disk.close()
-      throw new DiskImageError('not-an-image', `named .${named} but has no ${named.toUpperCase()} signature; open it with format "raw" if it is a raw disk`)
+      throw new DiskImageError(
+        'not-an-image',
+        `named .${named} but has no ${named.toUpperCase()} signature; open it with format "raw" if it is a raw disk`,
+      )
     }
     return disk
   })
@@ -52,7 +55,11 @@ export type CreateChildFileOptions = Pick<CreateChildOptions, 'blockSize' | 'env
  *
  * @throws DiskImageError as `createChild` and `FileBackend.open`; `exists` when there is a file
  */
-export async function createChildFile(path: string, parentPath: string, options: CreateChildFileOptions = {}): Promise<VirtualDisk> {
+export async function createChildFile(
+  path: string,
+  parentPath: string,
+  options: CreateChildFileOptions = {},
+): Promise<VirtualDisk> {
   const parent = await openFile(parentPath, { readOnly: true })
   const parentModifiedAt = (await stat(parentPath)).mtimeMs
   const backend = await FileBackend.open(path, { create: true }).catch(async (error: unknown) => {
@@ -61,7 +68,13 @@ export async function createChildFile(path: string, parentPath: string, options:
   })
   try {
     return await inFile(path, () =>
-      createChild(backend, { ...options, parent, parentModifiedAt, paths: parentPaths(path, parentPath), findParent: findParentFile }),
+      createChild(backend, {
+        ...options,
+        parent,
+        parentModifiedAt,
+        paths: parentPaths(path, parentPath),
+        findParent: findParentFile,
+      }),
     )
   } catch (error) {
     await rm(path, { force: true })

@@ -1,8 +1,8 @@
 import { dirname, isAbsolute, relative, resolve, sep, win32 } from 'node:path'
-import { FileBackend } from './file-backend.ts'
-import { DiskImageError } from '../errors.ts'
 import type { Backend } from '../backend.ts'
+import { DiskImageError } from '../errors.ts'
 import type { ParentPath } from '../virtual-disk.ts'
+import { FileBackend } from './file-backend.ts'
 
 /** Looks for a parent where the child says: relative to the child's own file first. */
 export async function findParentFile(paths: readonly ParentPath[], child: Backend): Promise<Backend | undefined> {
@@ -21,7 +21,8 @@ export function parentPaths(child: string, parent: string): ParentPath[] {
   const paths: ParentPath[] = []
   const way = relative(dirname(resolve(child)), resolve(parent))
   // Between drives there is no relative way.
-  if (!isAbsolute(way)) paths.push({ kind: 'relative', path: (way.startsWith('..') ? '' : '.\\') + way.split(sep).join('\\') })
+  if (!isAbsolute(way))
+    paths.push({ kind: 'relative', path: (way.startsWith('..') ? '' : '.\\') + way.split(sep).join('\\') })
   if (sep === '\\') paths.push({ kind: 'absolute', path: resolve(parent) })
   return paths
 }

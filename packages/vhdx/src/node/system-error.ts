@@ -1,5 +1,5 @@
-import { DiskImageError } from '../errors.ts'
 import type { DiskImageErrorCode } from '../errors.ts'
+import { DiskImageError } from '../errors.ts'
 
 const KNOWN: Record<string, [code: DiskImageErrorCode, meaning: string]> = {
   ENOENT: ['not-found', 'no such file'],
@@ -22,5 +22,7 @@ export function translate(error: unknown, path: string): DiskImageError {
   const system = (error as { code?: unknown } | null)?.code
   const known = typeof system === 'string' ? KNOWN[system] : undefined
   if (known !== undefined) return new DiskImageError(known[0], `${path}: ${known[1]}`, { cause: error })
-  return new DiskImageError('io', `${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  return new DiskImageError('io', `${path}: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  })
 }

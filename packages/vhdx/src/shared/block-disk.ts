@@ -1,19 +1,27 @@
+import type { Backend } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
-import { BlockReader } from './block-reader.ts'
-import { BlockWriter } from './block-writer.ts'
-import { hasData, ZERO } from './block-store.ts'
+import type { TaskOptions } from '../task.ts'
+import type {
+  Extent,
+  ExtentOptions,
+  ImageFormat,
+  ImageInfo,
+  ImageType,
+  SectorSize,
+  VirtualDisk,
+} from '../virtual-disk.ts'
 import { blockExtents } from './block-extents.ts'
+import { BlockReader } from './block-reader.ts'
+import type { BlockStore } from './block-store.ts'
+import { hasData, ZERO } from './block-store.ts'
+import { BlockWriter } from './block-writer.ts'
 import { compactBlocks } from './compact-blocks.ts'
 import { GroupCommit } from './group-commit.ts'
-import { IoGate } from './io-gate.ts'
+import type { ImageDescription } from './image-info.ts'
 import { imageInfo } from './image-info.ts'
+import { IoGate } from './io-gate.ts'
 import { checkRange, mustBeWritable } from './range.ts'
 import { ZEROS } from './zeros.ts'
-import type { Backend } from '../backend.ts'
-import type { TaskOptions } from '../task.ts'
-import type { Extent, ExtentOptions, ImageFormat, ImageInfo, ImageType, SectorSize, VirtualDisk } from '../virtual-disk.ts'
-import type { BlockStore } from './block-store.ts'
-import type { ImageDescription } from './image-info.ts'
 
 /** Blocks whose map entries change in one go before other I/O gets its turn. */
 const STEP = 1024
@@ -71,7 +79,12 @@ export class BlockDisk implements VirtualDisk {
     this.parent = parent
     this.#describe = options.describe
     this.#reader = new BlockReader({ backend, store, parent, sectorSize: options.logicalSectorSize })
-    this.#writer = new BlockWriter({ backend, store, hasParent: parent !== undefined, sectorSize: options.logicalSectorSize })
+    this.#writer = new BlockWriter({
+      backend,
+      store,
+      hasParent: parent !== undefined,
+      sectorSize: options.logicalSectorSize,
+    })
   }
 
   get sizeBytes(): number {
@@ -189,7 +202,11 @@ export class BlockDisk implements VirtualDisk {
       try {
         await apply()
       } catch (error) {
-        this.#failure ??= new DiskImageError('io', 'the resize failed half-way; the image takes no more changes: close it and open it again', { cause: error })
+        this.#failure ??= new DiskImageError(
+          'io',
+          'the resize failed half-way; the image takes no more changes: close it and open it again',
+          { cause: error },
+        )
         throw error
       }
       this.#sizeBytes = sizeBytes
@@ -201,18 +218,22 @@ export class BlockDisk implements VirtualDisk {
     const before = await this.#backend.size()
     if (this.#store.keepsBlocks) return { before, after: before }
     await this.#begin()
-    await compactBlocks({
-      sizeBytes: () => this.#sizeBytes,
-      backend: this.#backend,
-      store: this.#store,
-      hasParent: this.parent !== undefined,
-      alone: (work) => this.#gate.exclusively(async () => {
-        this.#mustTakeChanges()
-        return work()
-      }),
-      commit: () => this.#commits.run(),
-      flush: () => this.#flushMedium(),
-    }, options)
+    await compactBlocks(
+      {
+        sizeBytes: () => this.#sizeBytes,
+        backend: this.#backend,
+        store: this.#store,
+        hasParent: this.parent !== undefined,
+        alone: (work) =>
+          this.#gate.exclusively(async () => {
+            this.#mustTakeChanges()
+            return work()
+          }),
+        commit: () => this.#commits.run(),
+        flush: () => this.#flushMedium(),
+      },
+      options,
+    )
     return { before, after: await this.#backend.size() }
   }
 
@@ -232,7 +253,10 @@ export class BlockDisk implements VirtualDisk {
       await this.#gate.exclusively(async () => {
         this.#mustTakeChanges()
         if (this.#sizeBytes !== size) {
-          throw new DiskImageError('out-of-range', `the disk was resized from ${size} to ${this.#sizeBytes} bytes during the call; repeat it`)
+          throw new DiskImageError(
+            'out-of-range',
+            `the disk was resized from ${size} to ${this.#sizeBytes} bytes during the call; repeat it`,
+          )
         }
         const to = Math.min(end, from + STEP)
         for (let block = from; block < to; block++) await visit(block)
@@ -247,15 +271,17 @@ export class BlockDisk implements VirtualDisk {
   }
 
   #begin(): Promise<void> {
-    this.#beginning ??= this.#store.begin(() => this.#commits.run()).then(
-      () => {
-        this.#begun = true
-      },
-      (error: unknown) => {
-        this.#beginning = undefined
-        throw error
-      },
-    )
+    this.#beginning ??= this.#store
+      .begin(() => this.#commits.run())
+      .then(
+        () => {
+          this.#begun = true
+        },
+        (error: unknown) => {
+          this.#beginning = undefined
+          throw error
+        },
+      )
     return this.#beginning
   }
 

@@ -1,9 +1,13 @@
-import { ABSENT, isPartial, ZERO } from './block-store.ts'
 import type { Extent, ExtentOptions, VirtualDisk } from '../virtual-disk.ts'
 import type { BlockStore } from './block-store.ts'
+import { ABSENT, isPartial, ZERO } from './block-store.ts'
 
 /** The allocation map of a block-structured image, neighbours of one kind joined. */
-export async function* blockExtents(disk: VirtualDisk, store: BlockStore, options: ExtentOptions): AsyncGenerator<Extent, void, undefined> {
+export async function* blockExtents(
+  disk: VirtualDisk,
+  store: BlockStore,
+  options: ExtentOptions,
+): AsyncGenerator<Extent, void, undefined> {
   const from = options.offset ?? 0
   const to = Math.min(disk.sizeBytes, options.length === undefined ? disk.sizeBytes : from + options.length)
   const joined = new Joiner()
@@ -14,7 +18,12 @@ export async function* blockExtents(disk: VirtualDisk, store: BlockStore, option
   yield* joined.end()
 }
 
-async function* ownParts(disk: VirtualDisk, store: BlockStore, from: number, to: number): AsyncGenerator<Extent, void, undefined> {
+async function* ownParts(
+  disk: VirtualDisk,
+  store: BlockStore,
+  from: number,
+  to: number,
+): AsyncGenerator<Extent, void, undefined> {
   const { blockSize } = store
   const sector = disk.logicalSectorSize
   const endBlock = Math.ceil(to / blockSize)
@@ -31,7 +40,11 @@ async function* ownParts(disk: VirtualDisk, store: BlockStore, from: number, to:
     const end = Math.min(to, start + blockSize)
     const place = store.peek(block) ?? (await store.get(block))
     if (isPartial(place)) {
-      for (const run of await store.sectorRuns(block, Math.floor((offset - start) / sector), Math.ceil((end - start) / sector))) {
+      for (const run of await store.sectorRuns(
+        block,
+        Math.floor((offset - start) / sector),
+        Math.ceil((end - start) / sector),
+      )) {
         const runStart = Math.max(offset, start + run.from * sector)
         const runEnd = Math.min(end, start + run.to * sector)
         yield { offset: runStart, length: runEnd - runStart, kind: run.here ? 'data' : 'parent' }
@@ -52,7 +65,7 @@ async function* inParent(parent: VirtualDisk | undefined, part: Extent): AsyncGe
 }
 
 class Joiner {
-  #held: Extent | undefined
+  #held: Extent | undefined;
 
   *add(extent: Extent): Generator<Extent> {
     const held = this.#held

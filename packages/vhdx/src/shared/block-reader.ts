@@ -1,9 +1,9 @@
-import { readZeroPadded } from '../backend.ts'
-import { ABSENT, dataOffset, isPartial, ZERO } from './block-store.ts'
-import { settleAll } from './settle.ts'
 import type { Backend } from '../backend.ts'
+import { readZeroPadded } from '../backend.ts'
 import type { VirtualDisk } from '../virtual-disk.ts'
 import type { BlockStore } from './block-store.ts'
+import { ABSENT, dataOffset, isPartial, ZERO } from './block-store.ts'
+import { settleAll } from './settle.ts'
 
 export interface BlockReaderOptions {
   backend: Backend
@@ -88,7 +88,8 @@ class Jobs {
   }
 
   #add(fromParent: boolean, at: number, offset: number, length: number): void {
-    const continues = this.#fromParent === fromParent && this.#at + this.#length === at && this.#offset + this.#length === offset
+    const continues =
+      this.#fromParent === fromParent && this.#at + this.#length === at && this.#offset + this.#length === offset
     if (this.#length > 0 && continues) {
       this.#length += length
       return
@@ -103,7 +104,9 @@ class Jobs {
   #start(): void {
     if (this.#length === 0) return
     const part = this.#buffer.subarray(this.#at, this.#at + this.#length)
-    this.#jobs.push(this.#fromParent ? this.#readParent(this.#offset, part) : readZeroPadded(this.#backend, this.#offset, part))
+    this.#jobs.push(
+      this.#fromParent ? this.#readParent(this.#offset, part) : readZeroPadded(this.#backend, this.#offset, part),
+    )
     this.#length = 0
   }
 

@@ -1,9 +1,9 @@
-import { ABSENT, dataOffset, hasData, isPartial } from './block-store.ts'
-import { settleAll } from './settle.ts'
-import { writeZeros } from './zeros.ts'
 import type { Backend } from '../backend.ts'
 import type { BlockStore } from './block-store.ts'
+import { ABSENT, dataOffset, hasData, isPartial } from './block-store.ts'
+import { settleAll } from './settle.ts'
 import type { Allocation } from './space.ts'
+import { writeZeros } from './zeros.ts'
 
 /** A block that a write gives space to: which part of it the write covers, and whether the map knows it yet. */
 interface NewBlock {
@@ -78,7 +78,10 @@ export class BlockWriter {
       for (const { space, from, to, partial } of fresh) {
         // A used slot holds what another block left there.
         if (!space.fresh && !partial) {
-          jobs.push(writeZeros(this.#backend, space.offset, from), writeZeros(this.#backend, space.offset + to, blockSize - to))
+          jobs.push(
+            writeZeros(this.#backend, space.offset, from),
+            writeZeros(this.#backend, space.offset + to, blockSize - to),
+          )
         }
       }
       await settleAll(jobs)

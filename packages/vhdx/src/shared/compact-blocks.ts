@@ -1,10 +1,10 @@
+import type { Backend } from '../backend.ts'
 import { readZeroPadded } from '../backend.ts'
+import type { TaskOptions } from '../task.ts'
 import { step } from '../task.ts'
+import type { BlockStore, Place } from './block-store.ts'
 import { dataOffset, hasData, isPartial } from './block-store.ts'
 import { allZero, MIB } from './bytes.ts'
-import type { Backend } from '../backend.ts'
-import type { TaskOptions } from '../task.ts'
-import type { BlockStore, Place } from './block-store.ts'
 
 const READ_STEP = 4 * MIB
 
@@ -52,19 +52,29 @@ async function freeZeroBlocks(parts: CompactParts, options: TaskOptions): Promis
   const { store, alone, commit } = parts
   if (parts.hasParent && !store.hasZeroState) return
   const buffer = new Uint8Array(Math.min(READ_STEP, store.blockSize))
-  for (let block = await store.nextMapped(0, store.blockCount); block < store.blockCount; block = await store.nextMapped(block + 1, store.blockCount)) {
+  for (
+    let block = await store.nextMapped(0, store.blockCount);
+    block < store.blockCount;
+    block = await store.nextMapped(block + 1, store.blockCount)
+  ) {
     step(options, block * store.blockSize, parts.sizeBytes())
     const place = store.peek(block) ?? (await store.get(block))
     if (!(await holdsZeros(parts, block, place, buffer))) continue
     // Once more with nobody writing.
     await alone(async () => {
-      if (block < store.blockCount && (await holdsZeros(parts, block, await store.get(block), buffer))) await store.clear(block)
+      if (block < store.blockCount && (await holdsZeros(parts, block, await store.get(block), buffer)))
+        await store.clear(block)
     })
     if (store.commitDue) await commit()
   }
 }
 
-async function holdsZeros({ backend, store, sizeBytes }: CompactParts, block: number, place: Place, buffer: Uint8Array): Promise<boolean> {
+async function holdsZeros(
+  { backend, store, sizeBytes }: CompactParts,
+  block: number,
+  place: Place,
+  buffer: Uint8Array,
+): Promise<boolean> {
   if (!hasData(place) || isPartial(place)) return false
   const length = Math.min(store.blockSize, sizeBytes() - block * store.blockSize)
   for (let done = 0; done < length; done += buffer.length) {

@@ -1,6 +1,6 @@
+import type { Backend } from '../backend.ts'
 import { readZeroPadded } from '../backend.ts'
 import { MIB } from './bytes.ts'
-import type { Backend } from '../backend.ts'
 
 const STEP = 4 * MIB
 

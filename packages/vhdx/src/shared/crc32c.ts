@@ -3,7 +3,14 @@
 const POLYNOMIAL = 0x82f63b78
 const tables = Array.from({ length: 8 }, () => new Uint32Array(256))
 const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
-  Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
 ]
 
 for (let byte = 0; byte < 256; byte++) {
@@ -44,8 +51,14 @@ function extend(crc: number, bytes: Uint8Array, start: number, end: number): num
   for (; i <= whole; i += 8) {
     const a = crc ^ (u8(bytes, i) | (u8(bytes, i + 1) << 8) | (u8(bytes, i + 2) << 16) | (u8(bytes, i + 3) << 24))
     crc =
-      u32(t7, a & 0xff) ^ u32(t6, (a >>> 8) & 0xff) ^ u32(t5, (a >>> 16) & 0xff) ^ u32(t4, a >>> 24) ^
-      u32(t3, u8(bytes, i + 4)) ^ u32(t2, u8(bytes, i + 5)) ^ u32(t1, u8(bytes, i + 6)) ^ u32(t0, u8(bytes, i + 7))
+      u32(t7, a & 0xff) ^
+      u32(t6, (a >>> 8) & 0xff) ^
+      u32(t5, (a >>> 16) & 0xff) ^
+      u32(t4, a >>> 24) ^
+      u32(t3, u8(bytes, i + 4)) ^
+      u32(t2, u8(bytes, i + 5)) ^
+      u32(t1, u8(bytes, i + 6)) ^
+      u32(t0, u8(bytes, i + 7))
   }
   for (; i < end; i++) crc = (crc >>> 8) ^ u32(t0, (crc ^ u8(bytes, i)) & 0xff)
   return crc

@@ -12,7 +12,10 @@ export const platform: Environment = {
   random(buffer) {
     const { crypto } = globalThis as { crypto?: { getRandomValues(buffer: Uint8Array): unknown } }
     if (crypto === undefined) {
-      throw new DiskImageError('unsupported', 'this platform has no crypto.getRandomValues; pass `environment` with a source of random bytes')
+      throw new DiskImageError(
+        'unsupported',
+        'this platform has no crypto.getRandomValues; pass `environment` with a source of random bytes',
+      )
     }
     crypto.getRandomValues(buffer)
   },

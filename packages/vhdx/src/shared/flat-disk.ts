@@ -1,12 +1,12 @@
+import type { Backend } from '../backend.ts'
 import { readZeroPadded } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
-import { IoGate } from './io-gate.ts'
-import { imageInfo } from './image-info.ts'
-import { checkRange, mustBeWritable } from './range.ts'
-import { ZEROS } from './zeros.ts'
-import type { Backend } from '../backend.ts'
 import type { Extent, ExtentOptions, ImageFormat, ImageInfo, SectorSize, VirtualDisk } from '../virtual-disk.ts'
 import type { ImageDescription } from './image-info.ts'
+import { imageInfo } from './image-info.ts'
+import { IoGate } from './io-gate.ts'
+import { checkRange, mustBeWritable } from './range.ts'
+import { ZEROS } from './zeros.ts'
 
 export interface FlatDiskOptions {
   format: ImageFormat

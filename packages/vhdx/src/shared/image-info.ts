@@ -7,7 +7,12 @@ export type ImageDescription = Partial<Pick<ImageInfo, 'diskId' | 'creator' | 'l
 export async function imageInfo(disk: VirtualDisk, backend: Backend, own: ImageDescription): Promise<ImageInfo> {
   const { format, type, sizeBytes, logicalSectorSize, physicalSectorSize, blockSize } = disk
   return {
-    format, type, sizeBytes, logicalSectorSize, physicalSectorSize, blockSize,
+    format,
+    type,
+    sizeBytes,
+    logicalSectorSize,
+    physicalSectorSize,
+    blockSize,
     fileBytes: await backend.size(),
     diskId: own.diskId,
     creator: own.creator,

@@ -1,6 +1,6 @@
+import type { Backend } from '../backend.ts'
 import { readZeroPadded } from '../backend.ts'
 import { viewOf } from './bytes.ts'
-import type { Backend } from '../backend.ts'
 
 /** A window of the file held in memory because it is map data: block tables and sector bitmaps. */
 export interface Page {
@@ -160,7 +160,8 @@ export function* runsOf(granules: readonly SealedGranule[]): Generator<{ offset:
     const first = granules[i] as SealedGranule
     let end = i + 1
     let next = first.offset + first.bytes.length
-    while (end < granules.length && granules[end]?.offset === next) next += (granules[end++] as SealedGranule).bytes.length
+    while (end < granules.length && granules[end]?.offset === next)
+      next += (granules[end++] as SealedGranule).bytes.length
     if (end === i + 1) {
       yield first
     } else {

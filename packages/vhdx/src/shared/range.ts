@@ -9,11 +9,23 @@ type Extent = Pick<VirtualDisk, 'sizeBytes' | 'logicalSectorSize'>
  */
 export function checkRange(disk: Extent, offset: number, length: number): void {
   const sector = disk.logicalSectorSize
-  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0 || length > disk.sizeBytes - offset) {
-    throw new DiskImageError('out-of-range', `offset ${offset} length ${length} is not inside the disk of ${disk.sizeBytes} bytes`)
+  if (
+    !Number.isSafeInteger(offset) ||
+    !Number.isSafeInteger(length) ||
+    offset < 0 ||
+    length < 0 ||
+    length > disk.sizeBytes - offset
+  ) {
+    throw new DiskImageError(
+      'out-of-range',
+      `offset ${offset} length ${length} is not inside the disk of ${disk.sizeBytes} bytes`,
+    )
   }
   if (offset % sector !== 0 || length % sector !== 0) {
-    throw new DiskImageError('unaligned', `offset ${offset} length ${length} is not a whole number of ${sector}-byte sectors`)
+    throw new DiskImageError(
+      'unaligned',
+      `offset ${offset} length ${length} is not a whole number of ${sector}-byte sectors`,
+    )
   }
 }
 

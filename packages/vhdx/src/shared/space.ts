@@ -1,5 +1,5 @@
-import { roundUp } from './bytes.ts'
 import type { Backend } from '../backend.ts'
+import { roundUp } from './bytes.ts'
 
 /** Free slots remembered; more than these are found again when the image is next opened. */
 export const MAX_SLOTS = 1_000_000

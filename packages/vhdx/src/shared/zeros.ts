@@ -1,5 +1,5 @@
-import { MIB } from './bytes.ts'
 import type { Backend } from '../backend.ts'
+import { MIB } from './bytes.ts'
 
 /** For writing; never to be written to. */
 export const ZEROS = new Uint8Array(MIB)

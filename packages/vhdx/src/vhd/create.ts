@@ -1,15 +1,15 @@
+import type { Backend } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
 import { isPowerOfTwo, KIB, MIB } from '../shared/bytes.ts'
+import type { Environment } from '../shared/environment.ts'
 import { randomUuid } from '../shared/guid.ts'
+import type { ParentPath } from '../virtual-disk.ts'
 import { encodeDynamicHeader } from './dynamic-header.ts'
+import type { Footer } from './footer.ts'
 import { encodeFooter, VHD_TYPE, vhdTime } from './footer.ts'
 import { chsGeometry } from './geometry.ts'
-import { layOutLocators } from './parent-locator.ts'
 import { MAX_VHD_DISK, tableBytes, VHD_SECTOR } from './image.ts'
-import type { Backend } from '../backend.ts'
-import type { Environment } from '../shared/environment.ts'
-import type { ParentPath } from '../virtual-disk.ts'
-import type { Footer } from './footer.ts'
+import { layOutLocators } from './parent-locator.ts'
 
 const HEADER_OFFSET = 512
 const BAT_OFFSET = 1536
@@ -48,7 +48,9 @@ export async function createVhd(backend: Backend, layout: VhdLayout, environment
  * A footer that says what every reader needs to take the current size as the disk's size. Programs decide by the
  * creator's name whether to compute it from CHS instead, and 'win ' is the name they all take the size from.
  */
-export function newFooter(values: Pick<Footer, 'type' | 'uniqueId' | 'timestamp' | 'dataOffset'> & { sizeBytes: number }): Footer {
+export function newFooter(
+  values: Pick<Footer, 'type' | 'uniqueId' | 'timestamp' | 'dataOffset'> & { sizeBytes: number },
+): Footer {
   const { sizeBytes, ...rest } = values
   return {
     ...rest,
@@ -65,7 +67,12 @@ export function newFooter(values: Pick<Footer, 'type' | 'uniqueId' | 'timestamp'
 }
 
 /** Dynamic header, empty block table and parent locators; gives their end. */
-async function writeMap(backend: Backend, sizeBytes: number, blockSize: number, parent: VhdLayout['parent']): Promise<number> {
+async function writeMap(
+  backend: Backend,
+  sizeBytes: number,
+  blockSize: number,
+  parent: VhdLayout['parent'],
+): Promise<number> {
   const maxEntries = Math.ceil(sizeBytes / blockSize)
   const length = tableBytes(maxEntries)
   const { locators, texts, end } = layOutLocators(parent?.paths ?? [], BAT_OFFSET + length)
@@ -91,14 +98,21 @@ async function writeMap(backend: Backend, sizeBytes: number, blockSize: number, 
 function check({ sizeBytes, diskId }: VhdLayout, blockSize: number): void {
   checkVhdSize(sizeBytes)
   if (!isPowerOfTwo(blockSize) || blockSize < 512 * KIB || blockSize > 256 * MIB) {
-    throw new DiskImageError('invalid-option', `block size ${blockSize}: VHD wants a power of two from 512 KiB to 256 MiB`)
+    throw new DiskImageError(
+      'invalid-option',
+      `block size ${blockSize}: VHD wants a power of two from 512 KiB to 256 MiB`,
+    )
   }
-  if (diskId !== undefined && diskId.length !== 16) throw new DiskImageError('invalid-option', `disk id of ${diskId.length} bytes: it has 16`)
+  if (diskId !== undefined && diskId.length !== 16)
+    throw new DiskImageError('invalid-option', `disk id of ${diskId.length} bytes: it has 16`)
 }
 
 /** Throws for a disk size no VHD can have. */
 export function checkVhdSize(sizeBytes: number): void {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes > MAX_VHD_DISK || sizeBytes % VHD_SECTOR !== 0) {
-    throw new DiskImageError('invalid-option', `disk size ${sizeBytes}: VHD wants a whole number of 512-byte sectors, up to ${MAX_VHD_DISK} (2040 GiB)`)
+    throw new DiskImageError(
+      'invalid-option',
+      `disk size ${sizeBytes}: VHD wants a whole number of 512-byte sectors, up to ${MAX_VHD_DISK} (2040 GiB)`,
+    )
   }
 }

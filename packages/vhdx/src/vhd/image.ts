@@ -1,11 +1,11 @@
+import type { Backend } from '../backend.ts'
 import { at, DiskImageError } from '../errors.ts'
 import { asciiAt, isPowerOfTwo, KIB, MIB, roundUp } from '../shared/bytes.ts'
 import { sameBytes } from '../shared/guid.ts'
-import { COOKIE, decodeFooter, FOOTER_BYTES, OLD_FOOTER_BYTES, VHD_TYPE } from './footer.ts'
-import { decodeDynamicHeader, DYNAMIC_HEADER_BYTES } from './dynamic-header.ts'
-import type { Backend } from '../backend.ts'
 import type { DynamicHeader } from './dynamic-header.ts'
+import { DYNAMIC_HEADER_BYTES, decodeDynamicHeader } from './dynamic-header.ts'
 import type { Footer } from './footer.ts'
+import { COOKIE, decodeFooter, FOOTER_BYTES, OLD_FOOTER_BYTES, VHD_TYPE } from './footer.ts'
 
 export const VHD_SECTOR = 512
 /** Block tables count sectors in 32 bits; the specification stops a little before. */
@@ -38,9 +38,18 @@ export async function findFooter(backend: Backend): Promise<FoundFooter | undefi
     if (size < endBytes) continue
     await backend.read(size - endBytes, end)
     const footer = decodeFooter(end)
-    if (footer !== undefined) return { footer, source: 'end', endBytes, startIsGood: atStart !== undefined && sameBytes(end, start.subarray(0, endBytes)) }
+    if (footer !== undefined)
+      return {
+        footer,
+        source: 'end',
+        endBytes,
+        startIsGood: atStart !== undefined && sameBytes(end, start.subarray(0, endBytes)),
+      }
     if (asciiAt(end, 0, 8) === COOKIE && atStart === undefined) {
-      throw new DiskImageError('bad-checksum', `the VHD footer at ${at(size - endBytes)} has a wrong checksum, and there is no good copy at the start; restore the image from a copy`)
+      throw new DiskImageError(
+        'bad-checksum',
+        `the VHD footer at ${at(size - endBytes)} has a wrong checksum, and there is no good copy at the start; restore the image from a copy`,
+      )
     }
   }
   if (atStart !== undefined) {
@@ -48,22 +57,35 @@ export async function findFooter(backend: Backend): Promise<FoundFooter | undefi
     return { footer: atStart, source: 'start', endBytes: 0, startIsGood: true }
   }
   if (asciiAt(start, 0, 8) === COOKIE) {
-    throw new DiskImageError('bad-checksum', 'the VHD footer copy at 0x0 has a wrong checksum, and there is no footer at the end; restore the image from a copy')
+    throw new DiskImageError(
+      'bad-checksum',
+      'the VHD footer copy at 0x0 has a wrong checksum, and there is no footer at the end; restore the image from a copy',
+    )
   }
   return undefined
 }
 
 export function checkFooter({ footer }: FoundFooter, fileSize: number): void {
-  if (Math.floor(footer.version / 65_536) !== 1) throw new DiskImageError('unsupported', `VHD footer: version ${at(footer.version)}, only 1.x is known`)
+  if (Math.floor(footer.version / 65_536) !== 1)
+    throw new DiskImageError('unsupported', `VHD footer: version ${at(footer.version)}, only 1.x is known`)
   if (footer.type !== VHD_TYPE.fixed && footer.type !== VHD_TYPE.dynamic && footer.type !== VHD_TYPE.differencing) {
-    throw new DiskImageError('unsupported', `VHD footer: disk type ${footer.type}; 2 (fixed), 3 (dynamic) and 4 (differencing) are known`)
+    throw new DiskImageError(
+      'unsupported',
+      `VHD footer: disk type ${footer.type}; 2 (fixed), 3 (dynamic) and 4 (differencing) are known`,
+    )
   }
   const { currentSize } = footer
   if (currentSize === 0 || currentSize > MAX_VHD_DISK || currentSize % VHD_SECTOR !== 0) {
-    throw new DiskImageError('corrupt', `VHD footer: disk size ${currentSize} is not a whole number of sectors up to ${MAX_VHD_DISK}`)
+    throw new DiskImageError(
+      'corrupt',
+      `VHD footer: disk size ${currentSize} is not a whole number of sectors up to ${MAX_VHD_DISK}`,
+    )
   }
   if (footer.type === VHD_TYPE.fixed && currentSize > fileSize - OLD_FOOTER_BYTES) {
-    throw new DiskImageError('truncated', `the file has ${fileSize} bytes, but a fixed VHD of ${currentSize} takes that and a footer; its start or middle was lost`)
+    throw new DiskImageError(
+      'truncated',
+      `the file has ${fileSize} bytes, but a fixed VHD of ${currentSize} takes that and a footer; its start or middle was lost`,
+    )
   }
 }
 
@@ -77,19 +99,27 @@ export async function readDynamicHeader(backend: Backend, footer: Footer): Promi
   await backend.read(offset, bytes)
   const header = decodeDynamicHeader(bytes)
   const place = `VHD dynamic header at ${at(offset)}`
-  if (header === undefined) throw new DiskImageError('bad-checksum', `${place}: wrong signature or checksum; restore the image from a copy`)
+  if (header === undefined)
+    throw new DiskImageError('bad-checksum', `${place}: wrong signature or checksum; restore the image from a copy`)
   const { blockSize, maxEntries, batOffset } = header
   if (!isPowerOfTwo(blockSize) || blockSize < MIN_BLOCK || blockSize > MAX_BLOCK) {
     throw new DiskImageError('corrupt', `${place}: block size ${blockSize} is not a power of two from 4 KiB to 256 MiB`)
   }
   if (maxEntries < Math.ceil(footer.currentSize / blockSize)) {
-    throw new DiskImageError('corrupt', `${place}: ${maxEntries} block table entries, but ${footer.currentSize} bytes in blocks of ${blockSize} need ${Math.ceil(footer.currentSize / blockSize)}`)
+    throw new DiskImageError(
+      'corrupt',
+      `${place}: ${maxEntries} block table entries, but ${footer.currentSize} bytes in blocks of ${blockSize} need ${Math.ceil(footer.currentSize / blockSize)}`,
+    )
   }
   if (batOffset < FOOTER_BYTES || batOffset % VHD_SECTOR !== 0 || !Number.isSafeInteger(batOffset)) {
     throw new DiskImageError('corrupt', `${place}: block table at ${at(batOffset)}, not a sector after the footer copy`)
   }
   const batEnd = batOffset + tableBytes(Math.ceil(footer.currentSize / blockSize))
-  if (batEnd > fileSize) throw new DiskImageError('truncated', `${place}: the block table up to ${at(batEnd)} lies past the end of the file at ${at(fileSize)}`)
+  if (batEnd > fileSize)
+    throw new DiskImageError(
+      'truncated',
+      `${place}: the block table up to ${at(batEnd)} lies past the end of the file at ${at(fileSize)}`,
+    )
   return header
 }
 

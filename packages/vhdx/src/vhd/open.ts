@@ -1,20 +1,20 @@
+import type { Backend } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
+import type { OpenContext } from '../parent.ts'
 import { openParent } from '../parent.ts'
 import { BlockDisk } from '../shared/block-disk.ts'
 import { FlatDisk } from '../shared/flat-disk.ts'
 import { formatUuid, sameBytes } from '../shared/guid.ts'
+import type { ParentPath, VirtualDisk } from '../virtual-disk.ts'
 import { checkVhdSize } from './create.ts'
+import type { DynamicHeader } from './dynamic-header.ts'
 import { VHD_TYPE, vhdTime } from './footer.ts'
+import type { Chs } from './geometry.ts'
+import type { FoundFooter } from './image.ts'
 import { checkFooter, readDynamicHeader } from './image.ts'
 import { readVhdParentPaths } from './parent-locator.ts'
 import { resizeFixedVhd } from './resize-fixed.ts'
 import { VhdStore } from './store.ts'
-import type { Backend } from '../backend.ts'
-import type { OpenContext } from '../parent.ts'
-import type { ParentPath, VirtualDisk } from '../virtual-disk.ts'
-import type { DynamicHeader } from './dynamic-header.ts'
-import type { Chs } from './geometry.ts'
-import type { FoundFooter } from './image.ts'
 
 /** Time stamps of files lose some precision on their way: FAT keeps every other second. */
 const TIME_TOLERANCE_S = 2
@@ -32,7 +32,12 @@ export async function openVhd(backend: Backend, found: FoundFooter, context: Ope
     readOnly: context.readOnly,
   } as const
   const id = formatUuid(footer.uniqueId)
-  const describe = { diskId: id, linkage: id, creator: footer.creatorApp.replace(/[\0 ]+$/, ''), geometry: chsOf(footer) }
+  const describe = {
+    diskId: id,
+    linkage: id,
+    creator: footer.creatorApp.replace(/[\0 ]+$/, ''),
+    geometry: chsOf(footer),
+  }
   if (footer.type === VHD_TYPE.fixed) {
     return new FlatDisk(backend, {
       ...shape,
@@ -45,12 +50,23 @@ export async function openVhd(backend: Backend, found: FoundFooter, context: Ope
   const store = new VhdStore(backend, found, header)
   const geometry = () => ({ geometry: store.geometry })
   if (footer.type === VHD_TYPE.dynamic) {
-    return new BlockDisk({ ...shape, backend, store, type: 'dynamic', parent: undefined, describe: () => ({ ...describe, ...geometry() }) })
+    return new BlockDisk({
+      ...shape,
+      backend,
+      store,
+      type: 'dynamic',
+      parent: undefined,
+      describe: () => ({ ...describe, ...geometry() }),
+    })
   }
   const paths = await readVhdParentPaths(backend, header)
   const parent = await openVhdParent(backend, header, paths, context)
   return new BlockDisk({
-    ...shape, backend, store, type: 'differencing', parent,
+    ...shape,
+    backend,
+    store,
+    type: 'differencing',
+    parent,
     describe: () => ({ ...describe, ...geometry(), parent: { linkage: formatUuid(header.parentId), paths } }),
   })
 }
@@ -59,11 +75,19 @@ function chsOf({ cylinders, heads, sectorsPerTrack }: Chs): Chs {
   return { cylinders, heads, sectorsPerTrack }
 }
 
-function openVhdParent(backend: Backend, header: DynamicHeader, paths: ParentPath[], context: OpenContext): Promise<VirtualDisk> {
+function openVhdParent(
+  backend: Backend,
+  header: DynamicHeader,
+  paths: ParentPath[],
+  context: OpenContext,
+): Promise<VirtualDisk> {
   return openParent(backend, 'vhd', paths, context, async (parent, medium) => {
     const name = medium.name ?? 'found'
     if (!sameBytes(parent.diskId, header.parentId)) {
-      throw new DiskImageError('parent-mismatch', `the parent ${name} has id ${formatUuid(parent.diskId)}, but the child was made on ${formatUuid(header.parentId)}: it is another image`)
+      throw new DiskImageError(
+        'parent-mismatch',
+        `the parent ${name} has id ${formatUuid(parent.diskId)}, but the child was made on ${formatUuid(header.parentId)}: it is another image`,
+      )
     }
     const modified = await medium.modifiedAt?.()
     if (context.ignoreParentTime || modified === undefined || header.parentTimestamp === 0) return

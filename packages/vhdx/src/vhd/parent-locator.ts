@@ -1,5 +1,5 @@
-import { utf16, utf16At } from '../shared/bytes.ts'
 import type { Backend } from '../backend.ts'
+import { utf16, utf16At } from '../shared/bytes.ts'
 import type { ParentPath } from '../virtual-disk.ts'
 import type { DynamicHeader } from './dynamic-header.ts'
 
@@ -7,7 +7,10 @@ import type { DynamicHeader } from './dynamic-header.ts'
 const MAX_BYTES = 64 * 1024
 
 /** Platform codes of parent locators that hold Windows paths, in the order to try. */
-const CODES = [['W2ru', 'relative'], ['W2ku', 'absolute']] as const
+const CODES = [
+  ['W2ru', 'relative'],
+  ['W2ku', 'absolute'],
+] as const
 
 /** Paths of a differencing VHD's parent, and as a last resort the name in the header, taken as beside the child. */
 export async function readVhdParentPaths(backend: Backend, header: DynamicHeader): Promise<ParentPath[]> {
@@ -15,7 +18,13 @@ export async function readVhdParentPaths(backend: Backend, header: DynamicHeader
   const fileSize = await backend.size()
   for (const [code, kind] of CODES) {
     for (const locator of header.locators) {
-      if (locator.code !== code || locator.length === 0 || locator.length > MAX_BYTES || locator.offset + locator.length > fileSize) continue
+      if (
+        locator.code !== code ||
+        locator.length === 0 ||
+        locator.length > MAX_BYTES ||
+        locator.offset + locator.length > fileSize
+      )
+        continue
       const bytes = new Uint8Array(locator.length)
       await backend.read(locator.offset, bytes)
       const path = utf16At(bytes, 0, bytes.length, true)
@@ -23,12 +32,16 @@ export async function readVhdParentPaths(backend: Backend, header: DynamicHeader
     }
   }
   const beside = header.parentName.split(/[\\/]/).at(-1) ?? ''
-  if (beside !== '' && !paths.some(({ path }) => path === `.\\${beside}`)) paths.push({ kind: 'relative', path: `.\\${beside}` })
+  if (beside !== '' && !paths.some(({ path }) => path === `.\\${beside}`))
+    paths.push({ kind: 'relative', path: `.\\${beside}` })
   return paths
 }
 
 /** Locators and their texts for a new child, the texts in whole sectors from `offset` on. */
-export function layOutLocators(paths: readonly ParentPath[], offset: number): { locators: DynamicHeader['locators']; texts: { offset: number; bytes: Uint8Array }[]; end: number } {
+export function layOutLocators(
+  paths: readonly ParentPath[],
+  offset: number,
+): { locators: DynamicHeader['locators']; texts: { offset: number; bytes: Uint8Array }[]; end: number } {
   const locators: DynamicHeader['locators'] = []
   const texts: { offset: number; bytes: Uint8Array }[] = []
   let place = offset

@@ -1,9 +1,9 @@
+import type { Backend } from '../backend.ts'
 import { readZeroPadded } from '../backend.ts'
 import { at, DiskImageError } from '../errors.ts'
 import { MIB, roundUp, viewOf } from '../shared/bytes.ts'
 import { MAX_SLOTS } from '../shared/space.ts'
 import { VHD_SECTOR } from './image.ts'
-import type { Backend } from '../backend.ts'
 
 export const UNUSED = 0xffffffff
 /** Where block data begins when we choose: the page size of the systems that will read it. */
@@ -20,7 +20,10 @@ export interface TableShape {
 }
 
 /** Sector numbers of all blocks that have space, in file order. */
-export async function usedSectors(backend: Backend, table: Pick<TableShape, 'batOffset' | 'entries'>): Promise<Uint32Array> {
+export async function usedSectors(
+  backend: Backend,
+  table: Pick<TableShape, 'batOffset' | 'entries'>,
+): Promise<Uint32Array> {
   const buffer = new Uint8Array(Math.min(MIB, table.entries * 4))
   const view = viewOf(buffer)
   const found: number[] = []
@@ -42,21 +45,34 @@ export async function usedSectors(backend: Backend, table: Pick<TableShape, 'bat
 export async function scanVhdSpace(backend: Backend, shape: TableShape): Promise<{ end: number; slots: number[] }> {
   const { headroom, blockSize } = shape
   const unit = headroom + blockSize
-  const fixed = shape.fixedRanges.map(({ offset, length }) => ({ offset, end: offset + length })).sort((a, b) => a.offset - b.offset)
+  const fixed = shape.fixedRanges
+    .map(({ offset, length }) => ({ offset, end: offset + length }))
+    .sort((a, b) => a.offset - b.offset)
   const slots: number[] = []
   let end = 0
   let nextFixed = 0
   const claim = (offset: number, upTo: number, name: string) => {
-    if (offset < end) throw new DiskImageError('corrupt', `VHD ${name} at ${at(offset)} overlaps what ends at ${at(end)}; check the image before writing to it`)
-    for (let slot = dataPlace(end, headroom); slot + blockSize <= offset && slots.length < MAX_SLOTS; slot = dataPlace(slot + blockSize, headroom)) slots.push(slot)
+    if (offset < end)
+      throw new DiskImageError(
+        'corrupt',
+        `VHD ${name} at ${at(offset)} overlaps what ends at ${at(end)}; check the image before writing to it`,
+      )
+    for (
+      let slot = dataPlace(end, headroom);
+      slot + blockSize <= offset && slots.length < MAX_SLOTS;
+      slot = dataPlace(slot + blockSize, headroom)
+    )
+      slots.push(slot)
     end = upTo
   }
   for (const sector of await usedSectors(backend, shape)) {
     const offset = sector * VHD_SECTOR
-    for (let range = fixed[nextFixed]; range !== undefined && range.offset <= offset; range = fixed[++nextFixed]) claim(range.offset, range.end, 'structure')
+    for (let range = fixed[nextFixed]; range !== undefined && range.offset <= offset; range = fixed[++nextFixed])
+      claim(range.offset, range.end, 'structure')
     claim(offset, offset + unit, 'block')
   }
-  for (let range = fixed[nextFixed]; range !== undefined; range = fixed[++nextFixed]) claim(range.offset, range.end, 'structure')
+  for (let range = fixed[nextFixed]; range !== undefined; range = fixed[++nextFixed])
+    claim(range.offset, range.end, 'structure')
   return { end: roundUp(end, VHD_SECTOR), slots: slots.reverse() }
 }
 

@@ -1,25 +1,25 @@
+import type { Backend } from '../backend.ts'
 import { at, DiskImageError } from '../errors.ts'
+import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
 import { ABSENT } from '../shared/block-store.ts'
 import { roundUp } from '../shared/bytes.ts'
 import { copyWithin } from '../shared/copy-within.ts'
+import type { Page, SealedGranule } from '../shared/metadata-pages.ts'
 import { MetadataPages, runsOf } from '../shared/metadata-pages.ts'
 import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
 import { settleAll } from '../shared/settle.ts'
+import type { Allocation } from '../shared/space.ts'
 import { Space } from '../shared/space.ts'
 import { writeZeros, ZEROS } from '../shared/zeros.ts'
-import { encodeFooter, FOOTER_BYTES, VHD_TYPE } from './footer.ts'
 import { checkVhdSize } from './create.ts'
+import type { DynamicHeader } from './dynamic-header.ts'
+import { DYNAMIC_HEADER_BYTES, encodeDynamicHeader } from './dynamic-header.ts'
+import { encodeFooter, FOOTER_BYTES, VHD_TYPE } from './footer.ts'
+import type { Chs } from './geometry.ts'
 import { chsGeometry } from './geometry.ts'
+import type { FoundFooter } from './image.ts'
 import { bitmapBytes, tableBytes, VHD_SECTOR } from './image.ts'
 import { DATA_ALIGNMENT, scanVhdSpace, UNUSED, usedSectors } from './space-scan.ts'
-import { DYNAMIC_HEADER_BYTES, encodeDynamicHeader } from './dynamic-header.ts'
-import type { Backend } from '../backend.ts'
-import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
-import type { Page, SealedGranule } from '../shared/metadata-pages.ts'
-import type { Allocation } from '../shared/space.ts'
-import type { DynamicHeader } from './dynamic-header.ts'
-import type { Chs } from './geometry.ts'
-import type { FoundFooter } from './image.ts'
 
 const PAGE = 4096
 const MAX_PAGES = 2048
@@ -119,8 +119,13 @@ export class VhdStore implements BlockStore {
       await this.#backend.flush()
     }
     this.#space = new Space(this.#backend, {
-      blockSize: this.blockSize, alignment: DATA_ALIGNMENT, headroom: this.#headroom, tail: FOOTER_BYTES,
-      growStep: GROW_BLOCKS * this.blockSize, end, slots,
+      blockSize: this.blockSize,
+      alignment: DATA_ALIGNMENT,
+      headroom: this.#headroom,
+      tail: FOOTER_BYTES,
+      growStep: GROW_BLOCKS * this.blockSize,
+      end,
+      slots,
       resized: (now, before) => this.#moveFooter(now, before),
     })
   }
@@ -134,10 +139,12 @@ export class VhdStore implements BlockStore {
     // Bits first: the block table must never lead to a bitmap of something else.
     const bits = new Uint8Array(this.#headroom)
     if (!this.#isChild) bits.fill(0xff)
-    await settleAll(allocations.map(async ({ offset }) => {
-      await this.#backend.write(offset - this.#headroom, bits)
-      await this.#pages.overwrite(offset - this.#headroom, bits)
-    }))
+    await settleAll(
+      allocations.map(async ({ offset }) => {
+        await this.#backend.write(offset - this.#headroom, bits)
+        await this.#pages.overwrite(offset - this.#headroom, bits)
+      }),
+    )
   }
 
   cancel(offset: number): void {
@@ -160,7 +167,8 @@ export class VhdStore implements BlockStore {
     await this.#eachBitmapPage(block, from, to, (page, start, base, first, end) => {
       if (!setSectorBits(page.bytes.subarray(start), 'high-first', first - base, end - base)) return
       const last = start + Math.ceil((end - base) / 8)
-      for (let byte = start - (start % VHD_SECTOR); byte < last; byte += VHD_SECTOR) this.#pages.changed(page, page.offset + byte)
+      for (let byte = start - (start % VHD_SECTOR); byte < last; byte += VHD_SECTOR)
+        this.#pages.changed(page, page.offset + byte)
     })
   }
 
@@ -202,10 +210,17 @@ export class VhdStore implements BlockStore {
     const { batOffset, locators } = this.#header
     const unit = roundUp(this.#headroom + this.blockSize, DATA_ALIGNMENT)
     const blocks = await usedSectors(this.#backend, { batOffset, entries: this.blockCount })
-    const fixedEnd = Math.max(batOffset + tableBytes(this.#header.maxEntries), ...locators.map(({ offset, length }) => offset + length))
+    const fixedEnd = Math.max(
+      batOffset + tableBytes(this.#header.maxEntries),
+      ...locators.map(({ offset, length }) => offset + length),
+    )
     const end = roundUp(fixedEnd, DATA_ALIGNMENT) + unit * blocks.length
     const toMove: number[] = []
-    for (let block = await this.nextMapped(0, this.blockCount); block < this.blockCount; block = await this.nextMapped(block + 1, this.blockCount)) {
+    for (
+      let block = await this.nextMapped(0, this.blockCount);
+      block < this.blockCount;
+      block = await this.nextMapped(block + 1, this.blockCount)
+    ) {
       if (Math.abs(await this.get(block)) + this.blockSize > end) toMove.push(block)
     }
     return toMove
@@ -237,7 +252,11 @@ export class VhdStore implements BlockStore {
   }
 
   checkSize(sizeBytes: number): void {
-    if (this.#isChild) throw new DiskImageError('unsupported', 'a differencing VHD has its parent\'s size; merge it or convert it to resize it')
+    if (this.#isChild)
+      throw new DiskImageError(
+        'unsupported',
+        "a differencing VHD has its parent's size; merge it or convert it to resize it",
+      )
     checkVhdSize(sizeBytes)
   }
 
@@ -324,7 +343,12 @@ export class VhdStore implements BlockStore {
   async #nextAfterTable(): Promise<number> {
     const { batOffset, locators } = this.#header
     const blocks = await usedSectors(this.#backend, { batOffset, entries: this.blockCount })
-    const places = [this.#found.footer.dataOffset ?? 0, ...locators.map(({ offset }) => offset), (blocks[0] ?? Infinity) * VHD_SECTOR, this.#open().end]
+    const places = [
+      this.#found.footer.dataOffset ?? 0,
+      ...locators.map(({ offset }) => offset),
+      (blocks[0] ?? Infinity) * VHD_SECTOR,
+      this.#open().end,
+    ]
     return Math.min(...places.filter((place) => place > batOffset))
   }
 
@@ -363,7 +387,11 @@ export class VhdStore implements BlockStore {
     const sector = page.view.getUint32(entry - page.offset)
     if (sector === UNUSED) return ABSENT
     const data = sector * VHD_SECTOR + this.#headroom
-    if (sector === 0) throw new DiskImageError('corrupt', `VHD block table entry ${block} at ${at(entry)}: block at 0x0, inside the footer copy; check the image`)
+    if (sector === 0)
+      throw new DiskImageError(
+        'corrupt',
+        `VHD block table entry ${block} at ${at(entry)}: block at 0x0, inside the footer copy; check the image`,
+      )
     return this.#isChild && !this.#isFull(block) ? -data : data
   }
 

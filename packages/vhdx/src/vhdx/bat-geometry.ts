@@ -9,7 +9,12 @@ export interface BatGeometry {
   entries: number
 }
 
-export function batGeometry(disk: { diskSize: number; blockSize: number; logicalSectorSize: number; hasParent: boolean }): BatGeometry {
+export function batGeometry(disk: {
+  diskSize: number
+  blockSize: number
+  logicalSectorSize: number
+  hasParent: boolean
+}): BatGeometry {
   const chunkRatio = (CHUNK_SECTORS * disk.logicalSectorSize) / disk.blockSize
   const payloadBlocks = Math.ceil(disk.diskSize / disk.blockSize)
   const entries = disk.hasParent

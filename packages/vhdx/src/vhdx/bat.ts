@@ -1,8 +1,8 @@
 import { at, DiskImageError } from '../errors.ts'
 import { allZero, MIB } from '../shared/bytes.ts'
-import { BLOCK, FIRST_FREE } from './layout.ts'
-import type { Page, MetadataPages } from '../shared/metadata-pages.ts'
+import type { MetadataPages, Page } from '../shared/metadata-pages.ts'
 import type { BlockState } from './layout.ts'
+import { BLOCK, FIRST_FREE } from './layout.ts'
 
 export const BAT_ENTRY_BYTES = 8
 const STATE_MASK = 7
@@ -85,11 +85,17 @@ export function decodeBatEntry(view: DataView, position: number, place: number, 
   const state = low & STATE_MASK
   const fileOffset = high * 2 ** 32 + (low - (low & 0xfffff))
   if (state === 4 || (low & 0xffff8) !== 0) {
-    throw new DiskImageError('corrupt', `VHDX block allocation table entry ${index} at ${at(place)}: reserved state or bits (${at(low)})`)
+    throw new DiskImageError(
+      'corrupt',
+      `VHDX block allocation table entry ${index} at ${at(place)}: reserved state or bits (${at(low)})`,
+    )
   }
   if (!hasSpace(state)) return state
   if (fileOffset < FIRST_FREE || !Number.isSafeInteger(fileOffset)) {
-    throw new DiskImageError('corrupt', `VHDX block allocation table entry ${index} at ${at(place)}: data at ${at(fileOffset)}, inside the headers`)
+    throw new DiskImageError(
+      'corrupt',
+      `VHDX block allocation table entry ${index} at ${at(place)}: data at ${at(fileOffset)}, inside the headers`,
+    )
   }
   return fileOffset + state
 }

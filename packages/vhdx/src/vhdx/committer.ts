@@ -1,10 +1,10 @@
-import { roundDown, MIB } from '../shared/bytes.ts'
-import { runsOf } from '../shared/metadata-pages.ts'
-import { MAX_ENTRY_SECTORS } from './log-writer.ts'
 import type { Backend } from '../backend.ts'
+import { MIB, roundDown } from '../shared/bytes.ts'
 import type { MetadataPages, SealedGranule } from '../shared/metadata-pages.ts'
-import type { LogWriter } from './log-writer.ts'
+import { runsOf } from '../shared/metadata-pages.ts'
 import type { Space } from '../shared/space.ts'
+import type { LogWriter } from './log-writer.ts'
+import { MAX_ENTRY_SECTORS } from './log-writer.ts'
 
 /**
  * Makes everything written so far stable, in the order the format demands ([MS-VHDX] 2.3):
@@ -22,7 +22,8 @@ export async function commit(parts: {
   const { backend, pages, space, log, flush } = parts
   const freed = space.takeFreed()
   // Bitmaps first: a block table entry must never be stable before the bits that say what of its block is valid.
-  const isTable = ({ offset }: SealedGranule) => (offset >= parts.bat.offset && offset < parts.bat.offset + parts.bat.length ? 1 : 0)
+  const isTable = ({ offset }: SealedGranule) =>
+    offset >= parts.bat.offset && offset < parts.bat.offset + parts.bat.length ? 1 : 0
   let waiting = pages.seal().sort((a, b) => isTable(a) - isTable(b))
   const fileSize = roundDown(space.fileSize, MIB)
   try {

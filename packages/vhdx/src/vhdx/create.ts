@@ -1,6 +1,9 @@
+import type { Backend } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
-import { isPowerOfTwo, MIB, roundUp, TIB } from '../shared/bytes.ts'
+import { isPowerOfTwo, MIB, roundUp, TIB, viewOf } from '../shared/bytes.ts'
+import type { Environment } from '../shared/environment.ts'
 import { randomGuid } from '../shared/guid.ts'
+import type { SectorSize } from '../virtual-disk.ts'
 import { BAT_ENTRY_BYTES, encodeBatEntry } from './bat.ts'
 import { batGeometry, payloadIndex } from './bat-geometry.ts'
 import { encodeFileIdentifier } from './file-identifier.ts'
@@ -8,10 +11,6 @@ import { encodeHeader } from './header.ts'
 import { BLOCK, HEADER_OFFSETS, MAX_BLOCK, MAX_DISK, MIN_BLOCK, REGION_TABLE_OFFSETS, REGIONS } from './layout.ts'
 import { encodeMetadata } from './metadata.ts'
 import { encodeRegionTable } from './region-table.ts'
-import { viewOf } from '../shared/bytes.ts'
-import type { Backend } from '../backend.ts'
-import type { Environment } from '../shared/environment.ts'
-import type { SectorSize } from '../virtual-disk.ts'
 
 const CREATOR = '@bis/vhdx'
 const LOG_OFFSET = MIB
@@ -80,7 +79,13 @@ export async function createVhdx(backend: Backend, layout: VhdxLayout, environme
   await backend.flush()
 }
 
-function check(values: { diskSize: number; blockSize: number; logicalSectorSize: number; physicalSectorSize: number; diskId: Uint8Array }): void {
+function check(values: {
+  diskSize: number
+  blockSize: number
+  logicalSectorSize: number
+  physicalSectorSize: number
+  diskId: Uint8Array
+}): void {
   const { diskSize, blockSize, logicalSectorSize, physicalSectorSize, diskId } = values
   const refuse = (message: string) => {
     throw new DiskImageError('invalid-option', message)
@@ -98,12 +103,20 @@ function check(values: { diskSize: number; blockSize: number; logicalSectorSize:
 /** Throws for a disk size no VHDX can have. */
 export function checkVhdxSize(diskSize: number, logicalSectorSize: number): void {
   if (!Number.isSafeInteger(diskSize) || diskSize <= 0 || diskSize > MAX_DISK || diskSize % logicalSectorSize !== 0) {
-    throw new DiskImageError('invalid-option', `disk size ${diskSize}: VHDX wants a whole number of ${logicalSectorSize}-byte sectors, up to ${MAX_DISK} (64 TiB)`)
+    throw new DiskImageError(
+      'invalid-option',
+      `disk size ${diskSize}: VHDX wants a whole number of ${logicalSectorSize}-byte sectors, up to ${MAX_DISK} (64 TiB)`,
+    )
   }
 }
 
 /** Entries that place every block one after the other. */
-async function writeFullTable(backend: Backend, geometry: ReturnType<typeof batGeometry>, dataOffset: number, blockSize: number): Promise<void> {
+async function writeFullTable(
+  backend: Backend,
+  geometry: ReturnType<typeof batGeometry>,
+  dataOffset: number,
+  blockSize: number,
+): Promise<void> {
   const buffer = new Uint8Array(Math.min(TABLE_STEP, geometry.entries * BAT_ENTRY_BYTES))
   const view = viewOf(buffer)
   const perStep = buffer.length / BAT_ENTRY_BYTES

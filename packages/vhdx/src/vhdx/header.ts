@@ -70,21 +70,36 @@ export function chooseHeader(copies: readonly [Uint8Array, Uint8Array]): { heade
   if (first.sequence === second.sequence) {
     // The format allows no such pair, but Disk2vhd writes it: harmless only if both say the same.
     if (!sameBytes(copies[0], copies[1])) {
-      throw new DiskImageError('corrupt', `both VHDX headers have sequence number ${first.sequence} but differ; which one counts cannot be told`)
+      throw new DiskImageError(
+        'corrupt',
+        `both VHDX headers have sequence number ${first.sequence} but differ; which one counts cannot be told`,
+      )
     }
     return { header: checked(first, 0), slot: 0 }
   }
-  return first.sequence > second.sequence ? { header: checked(first, 0), slot: 0 } : { header: checked(second, 1), slot: 1 }
+  return first.sequence > second.sequence
+    ? { header: checked(first, 0), slot: 0 }
+    : { header: checked(second, 1), slot: 1 }
 }
 
 function checked(header: Header, slot: 0 | 1): Header {
   const place = `VHDX header at ${at(HEADER_OFFSETS[slot])}`
-  if (header.version !== 1) throw new DiskImageError('unsupported', `${place}: format version ${header.version}, only 1 is known`)
+  if (header.version !== 1)
+    throw new DiskImageError('unsupported', `${place}: format version ${header.version}, only 1 is known`)
   if (header.logVersion !== 0 && !isZero(header.logGuid)) {
-    throw new DiskImageError('unsupported', `${place}: log version ${header.logVersion} with a log to replay; only version 0 is known`)
+    throw new DiskImageError(
+      'unsupported',
+      `${place}: log version ${header.logVersion} with a log to replay; only version 0 is known`,
+    )
   }
   const { logOffset, logLength } = header
-  if (logLength === 0 || logLength % MIB !== 0 || logOffset % MIB !== 0 || logOffset < FIRST_FREE || !Number.isSafeInteger(logOffset)) {
+  if (
+    logLength === 0 ||
+    logLength % MIB !== 0 ||
+    logOffset % MIB !== 0 ||
+    logOffset < FIRST_FREE ||
+    !Number.isSafeInteger(logOffset)
+  ) {
     throw new DiskImageError(
       'corrupt',
       `${place}: log of ${logLength} bytes at ${at(logOffset)}; both must be whole MiB, at 1 MiB or later`,

@@ -1,10 +1,10 @@
+import type { Backend } from '../backend.ts'
+import { readZeroPadded } from '../backend.ts'
 import { at, DiskImageError } from '../errors.ts'
 import { sameBytes } from '../shared/guid.ts'
-import { readZeroPadded } from '../backend.ts'
+import type { Header } from './header.ts'
 import { chooseHeader, encodeHeader, HEADER_BYTES } from './header.ts'
 import { HEADER_OFFSETS } from './layout.ts'
-import type { Backend } from '../backend.ts'
-import type { Header } from './header.ts'
 
 /** The pair of headers of an open file: knows which one counts and always overwrites the other. */
 export class Headers {

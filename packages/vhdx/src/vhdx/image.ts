@@ -1,8 +1,11 @@
-import { at, DiskImageError } from '../errors.ts'
+import type { Backend } from '../backend.ts'
 import { readZeroPadded } from '../backend.ts'
+import { at, DiskImageError } from '../errors.ts'
+import type { Environment } from '../shared/environment.ts'
 import { isZero, randomGuid } from '../shared/guid.ts'
 import { MetadataPages } from '../shared/metadata-pages.ts'
-import { Bat, BAT_ENTRY_BYTES } from './bat.ts'
+import { BAT_ENTRY_BYTES, Bat } from './bat.ts'
+import type { BatGeometry } from './bat-geometry.ts'
 import { batGeometry } from './bat-geometry.ts'
 import { creatorOf, FILE_IDENTIFIER_BYTES } from './file-identifier.ts'
 import { Headers } from './headers.ts'
@@ -10,13 +13,10 @@ import { FIRST_FREE, REGION_TABLE_BYTES, REGION_TABLE_OFFSETS, SECTOR } from './
 import { logEffect } from './log-effect.ts'
 import { LogOverlay } from './log-overlay.ts'
 import { applyLog, readActiveLog } from './log-replay.ts'
-import { readMetadata } from './metadata.ts'
-import { chooseRegionTable } from './region-table.ts'
-import type { Backend } from '../backend.ts'
-import type { Environment } from '../shared/environment.ts'
-import type { BatGeometry } from './bat-geometry.ts'
 import type { Metadata } from './metadata.ts'
+import { readMetadata } from './metadata.ts'
 import type { RegionTable } from './region-table.ts'
+import { chooseRegionTable } from './region-table.ts'
 import type { UsedRange } from './space-scan.ts'
 
 const PAGE = 64 * 1024
@@ -35,7 +35,10 @@ export interface VhdxImage {
 }
 
 /** Reads and checks everything but the block allocation table's entries, replaying the log first if there is one. */
-export async function readVhdx(medium: Backend, options: { readOnly: boolean; environment: Environment }): Promise<VhdxImage> {
+export async function readVhdx(
+  medium: Backend,
+  options: { readOnly: boolean; environment: Environment },
+): Promise<VhdxImage> {
   const size = await medium.size()
   if (size < FIRST_FREE) {
     throw new DiskImageError('truncated', `the file has ${size} bytes; the headers of a VHDX alone take ${FIRST_FREE}`)
@@ -60,10 +63,22 @@ export async function readVhdx(medium: Backend, options: { readOnly: boolean; en
     )
   }
   if (region.offset + geometry.entries * BAT_ENTRY_BYTES > (await backend.size())) {
-    throw new DiskImageError('truncated', `VHDX block allocation table at ${at(region.offset)}: the file ends inside it; its end was lost`)
+    throw new DiskImageError(
+      'truncated',
+      `VHDX block allocation table at ${at(region.offset)}: the file ends inside it; its end was lost`,
+    )
   }
   const pages = new MetadataPages(backend, { pageSize: PAGE, granule: SECTOR, maxPages: MAX_PAGES })
-  return { creator: creatorOf(identifier), backend, headers, regions, metadata, geometry, pages, bat: new Bat(pages, region.offset) }
+  return {
+    creator: creatorOf(identifier),
+    backend,
+    headers,
+    regions,
+    metadata,
+    geometry,
+    pages,
+    bat: new Bat(pages, region.offset),
+  }
 }
 
 /** What lies at fixed places of an open file, for maps of its space. */
@@ -74,12 +89,17 @@ export function fixedRanges(headers: Headers, regions: RegionTable): UsedRange[]
     ...regions.regions.map((region) => ({
       offset: region.offset,
       length: region.length,
-      name: region === regions.bat ? 'block allocation table' : region === regions.metadata ? 'metadata' : 'unknown region',
+      name:
+        region === regions.bat ? 'block allocation table' : region === regions.metadata ? 'metadata' : 'unknown region',
     })),
   ]
 }
 
-async function replay(medium: Backend, headers: Headers, options: { readOnly: boolean; environment: Environment }): Promise<Backend> {
+async function replay(
+  medium: Backend,
+  headers: Headers,
+  options: { readOnly: boolean; environment: Environment },
+): Promise<Backend> {
   const effect = logEffect(await readActiveLog(medium, headers.current))
   if (options.readOnly) return LogOverlay.over(medium, effect)
   await headers.update({ fileWriteGuid: randomGuid(options.environment) })
@@ -94,7 +114,10 @@ function mustNotOverlap(ranges: readonly UsedRange[]): void {
   sorted.forEach((range, i) => {
     const next = sorted[i + 1]
     if (next !== undefined && range.offset + range.length > next.offset) {
-      throw new DiskImageError('corrupt', `the VHDX ${range.name} (${range.length} bytes at ${at(range.offset)}) reaches into the ${next.name} at ${at(next.offset)}`)
+      throw new DiskImageError(
+        'corrupt',
+        `the VHDX ${range.name} (${range.length} bytes at ${at(range.offset)}) reaches into the ${next.name} at ${at(next.offset)}`,
+      )
     }
   })
 }

@@ -35,15 +35,21 @@ export function logEffect(entries: readonly LogEntry[]): LogEffect {
       size = Math.max(size, offset + length)
       if (data === undefined) {
         if (length > 0) insert(zeroed, { offset, end: offset + length })
-        if (++zeroDescriptors > MAX_ZERO_DESCRIPTORS) throw new DiskImageError('corrupt', `VHDX log: more than ${MAX_ZERO_DESCRIPTORS} zero descriptors to replay`)
+        if (++zeroDescriptors > MAX_ZERO_DESCRIPTORS)
+          throw new DiskImageError('corrupt', `VHDX log: more than ${MAX_ZERO_DESCRIPTORS} zero descriptors to replay`)
       } else if (!sectors.has(offset / SECTOR) && !covers(zeroed, offset)) {
         sectors.set(offset / SECTOR, data)
       }
     }
   }
-  if (size > MAX_FILE) throw new DiskImageError('corrupt', `VHDX log: replay would grow the file to ${size} bytes, past any image's size`)
+  if (size > MAX_FILE)
+    throw new DiskImageError('corrupt', `VHDX log: replay would grow the file to ${size} bytes, past any image's size`)
   const total = zeroed.reduce((sum, range) => sum + range.end - range.offset, 0)
-  if (total > MAX_ZEROED) throw new DiskImageError('corrupt', `VHDX log: replay would zero ${total} bytes of map data, more than any image has`)
+  if (total > MAX_ZEROED)
+    throw new DiskImageError(
+      'corrupt',
+      `VHDX log: replay would zero ${total} bytes of map data, more than any image has`,
+    )
   return { sectors, zeroed, size }
 }
 

@@ -99,8 +99,14 @@ export function decodeLogEntry(frame: LogFrame, position: number): LogEntry | un
   const sequence = getU64(view, 16, true)
   const count = view.getUint32(24, true)
   if (
-    length === 0 || length % SECTOR !== 0 || length > frame.logLength || tail % SECTOR !== 0 || tail >= frame.logLength ||
-    sequence === 0 || !Number.isSafeInteger(sequence) || descriptorSectors(count) * SECTOR > length
+    length === 0 ||
+    length % SECTOR !== 0 ||
+    length > frame.logLength ||
+    tail % SECTOR !== 0 ||
+    tail >= frame.logLength ||
+    sequence === 0 ||
+    !Number.isSafeInteger(sequence) ||
+    descriptorSectors(count) * SECTOR > length
   ) {
     return undefined
   }
@@ -110,7 +116,11 @@ export function decodeLogEntry(frame: LogFrame, position: number): LogEntry | un
   const writes = decodeWrites(bytes, count, sequence, frame)
   if (writes === undefined) return undefined
   return {
-    sequence, tail, position, length, writes,
+    sequence,
+    tail,
+    position,
+    length,
+    writes,
     descriptorCount: count,
     flushedFileSize: getU64(view, 48, true),
     lastFileSize: getU64(view, 56, true),
@@ -164,8 +174,11 @@ function decodeWrites(bytes: Uint8Array, count: number, sequence: number, frame:
 /** Headers are never logged, and a log that rewrites itself is none. */
 function mayBeWritten(offset: number, length: number, frame: LogFrame): boolean {
   return (
-    Number.isSafeInteger(offset) && Number.isSafeInteger(length) && Number.isSafeInteger(offset + length) &&
-    offset % SECTOR === 0 && length % SECTOR === 0 &&
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(length) &&
+    Number.isSafeInteger(offset + length) &&
+    offset % SECTOR === 0 &&
+    length % SECTOR === 0 &&
     offset >= REGION_TABLE_OFFSETS[0] &&
     (offset + length <= frame.logOffset || offset >= frame.logOffset + frame.logLength)
   )

@@ -1,8 +1,8 @@
-import { DiskImageError } from '../errors.ts'
-import { firstEndingAfter } from './log-effect.ts'
-import { SECTOR } from './layout.ts'
 import type { Backend } from '../backend.ts'
+import { DiskImageError } from '../errors.ts'
+import { SECTOR } from './layout.ts'
 import type { LogEffect } from './log-effect.ts'
+import { firstEndingAfter } from './log-effect.ts'
 
 /** The image as it would be after replay, for a file that may not be changed: the log's effect in memory over the medium. */
 export class LogOverlay implements Backend {

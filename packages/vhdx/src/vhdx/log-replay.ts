@@ -1,12 +1,12 @@
+import type { Backend } from '../backend.ts'
 import { at, DiskImageError } from '../errors.ts'
 import { MIB } from '../shared/bytes.ts'
 import { formatGuid } from '../shared/guid.ts'
-import { decodeLogEntry } from './log-entry.ts'
-import { SECTOR } from './layout.ts'
-import type { Backend } from '../backend.ts'
 import type { Header } from './header.ts'
+import { SECTOR } from './layout.ts'
 import type { LogEffect } from './log-effect.ts'
 import type { LogEntry, LogFrame } from './log-entry.ts'
+import { decodeLogEntry } from './log-entry.ts'
 
 /** Log replay, [MS-VHDX] 2.3.2–2.3.3. */
 
@@ -20,21 +20,33 @@ export async function readActiveLog(backend: Backend, header: Header): Promise<L
   const place = `VHDX log at ${at(logOffset)}`
   const fileSize = await backend.size()
   if (logOffset + logLength > fileSize) {
-    throw new DiskImageError('truncated', `${place}: its ${logLength} bytes reach past the end of the file at ${at(fileSize)}, and it must be replayed`)
+    throw new DiskImageError(
+      'truncated',
+      `${place}: its ${logLength} bytes reach past the end of the file at ${at(fileSize)}, and it must be replayed`,
+    )
   }
   if (logLength > MAX_REPLAY_LOG) {
-    throw new DiskImageError('unsupported', `${place}: a log of ${logLength} bytes to replay; at most ${MAX_REPLAY_LOG} are handled`)
+    throw new DiskImageError(
+      'unsupported',
+      `${place}: a log of ${logLength} bytes to replay; at most ${MAX_REPLAY_LOG} are handled`,
+    )
   }
   const ring = new Uint8Array(logLength)
   await backend.read(logOffset, ring)
   const entries = findActiveSequence({ guid: logGuid, logOffset, logLength, slice: ringSlice(ring) })
   const head = entries.at(-1)
   if (head === undefined) {
-    throw new DiskImageError('corrupt', `${place}: the header asks for replay of log ${formatGuid(logGuid)}, but no whole entry of it is there; restore the image from a copy`)
+    throw new DiskImageError(
+      'corrupt',
+      `${place}: the header asks for replay of log ${formatGuid(logGuid)}, but no whole entry of it is there; restore the image from a copy`,
+    )
   }
   // Only the newest entry's word counts: older ones may speak of a file that was larger before a shrink.
   if (head.flushedFileSize > fileSize) {
-    throw new DiskImageError('truncated', `${place}: the file has ${fileSize} bytes but had ${head.flushedFileSize} when the log was written; its end was lost`)
+    throw new DiskImageError(
+      'truncated',
+      `${place}: the file has ${fileSize} bytes but had ${head.flushedFileSize} when the log was written; its end was lost`,
+    )
   }
   return entries
 }

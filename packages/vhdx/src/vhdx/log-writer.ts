@@ -1,6 +1,6 @@
-import { encodeLogEntry, entrySectors } from './log-entry.ts'
-import { SECTOR } from './layout.ts'
 import type { Backend } from '../backend.ts'
+import { SECTOR } from './layout.ts'
+import { encodeLogEntry, entrySectors } from './log-entry.ts'
 
 /** Data sectors one entry may hold at most: with its descriptors it stays under half of the smallest log. */
 export const MAX_ENTRY_SECTORS = 120

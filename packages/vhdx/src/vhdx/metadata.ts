@@ -1,9 +1,9 @@
+import type { Backend } from '../backend.ts'
 import { at, DiskImageError } from '../errors.ts'
 import { asciiAt, getU64, isPowerOfTwo, KIB, MIB, putAscii, setU64, viewOf } from '../shared/bytes.ts'
 import { formatGuid, sameBytes } from '../shared/guid.ts'
-import { ITEMS, MAX_BLOCK, MAX_DISK, MAX_TABLE_ENTRIES, MIN_BLOCK } from './layout.ts'
 import type { SectorSize } from '../virtual-disk.ts'
-import type { Backend } from '../backend.ts'
+import { ITEMS, MAX_BLOCK, MAX_DISK, MAX_TABLE_ENTRIES, MIN_BLOCK } from './layout.ts'
 import type { Region } from './region-table.ts'
 
 /** Metadata region, [MS-VHDX] 2.6: a 64 KiB table of items, then the items. */
@@ -52,7 +52,10 @@ export async function readMetadata(backend: Backend, region: Region): Promise<Me
     }
     const bytes = new Uint8Array(item.length)
     if ((await backend.read(region.offset + item.offset, bytes)) < item.length) {
-      throw new DiskImageError('truncated', `${place}: the file ends inside the ${name} item at ${at(region.offset + item.offset)}`)
+      throw new DiskImageError(
+        'truncated',
+        `${place}: the file ends inside the ${name} item at ${at(region.offset + item.offset)}`,
+      )
     }
     return bytes
   }
@@ -76,10 +79,19 @@ export async function readMetadata(backend: Backend, region: Region): Promise<Me
     throw new DiskImageError('corrupt', `${place}: physical sector size ${physicalSectorSize} is neither 512 nor 4096`)
   }
   if (diskSize === 0 || diskSize > MAX_DISK || diskSize % logicalSectorSize !== 0) {
-    throw new DiskImageError('corrupt', `${place}: disk size ${diskSize} is not a whole number of ${logicalSectorSize}-byte sectors up to 64 TiB`)
+    throw new DiskImageError(
+      'corrupt',
+      `${place}: disk size ${diskSize} is not a whole number of ${logicalSectorSize}-byte sectors up to 64 TiB`,
+    )
   }
   return {
-    items, blockSize, hasParent, diskSize, diskId, logicalSectorSize, physicalSectorSize,
+    items,
+    blockSize,
+    hasParent,
+    diskSize,
+    diskId,
+    logicalSectorSize,
+    physicalSectorSize,
     leaveBlocksAllocated: (parameterFlags & 1) !== 0,
     parentLocator: hasParent ? await read(ITEMS.parentLocator, 'parent locator') : undefined,
   }
@@ -137,10 +149,12 @@ export function encodeMetadata(values: MetadataValues): Uint8Array {
 }
 
 function decodeTable(table: Uint8Array, regionLength: number, place: string): MetadataItem[] {
-  if (asciiAt(table, 0, 8) !== SIGNATURE) throw new DiskImageError('corrupt', `${place}: the signature is not "${SIGNATURE}"`)
+  if (asciiAt(table, 0, 8) !== SIGNATURE)
+    throw new DiskImageError('corrupt', `${place}: the signature is not "${SIGNATURE}"`)
   const view = viewOf(table)
   const count = view.getUint16(10, true)
-  if (count > MAX_TABLE_ENTRIES) throw new DiskImageError('corrupt', `${place}: ${count} entries, at most ${MAX_TABLE_ENTRIES} fit`)
+  if (count > MAX_TABLE_ENTRIES)
+    throw new DiskImageError('corrupt', `${place}: ${count} entries, at most ${MAX_TABLE_ENTRIES} fit`)
   const items: MetadataItem[] = []
   for (let i = 0; i < count; i++) {
     const entry = ENTRIES + i * ENTRY_BYTES
@@ -152,7 +166,10 @@ function decodeTable(table: Uint8Array, regionLength: number, place: string): Me
     }
     const empty = item.length === 0 && item.offset === 0
     if (!empty && (item.offset < TABLE_BYTES || item.length > MAX_ITEM || item.offset + item.length > regionLength)) {
-      throw new DiskImageError('corrupt', `${place}: item ${formatGuid(item.guid)} has ${item.length} bytes at ${at(item.offset)}, outside the region of ${regionLength} bytes`)
+      throw new DiskImageError(
+        'corrupt',
+        `${place}: item ${formatGuid(item.guid)} has ${item.length} bytes at ${at(item.offset)}, outside the region of ${regionLength} bytes`,
+      )
     }
     const user = item.flags & FLAG.user
     if (items.some((other) => (other.flags & FLAG.user) === user && sameBytes(other.guid, item.guid))) {
@@ -160,7 +177,10 @@ function decodeTable(table: Uint8Array, regionLength: number, place: string): Me
     }
     const known = user === 0 && Object.values(ITEMS).some((guid) => sameBytes(guid, item.guid))
     if (!known && (item.flags & FLAG.required) !== 0) {
-      throw new DiskImageError('unsupported', `${place}: item ${formatGuid(item.guid)} is unknown and marked required; a newer program is needed`)
+      throw new DiskImageError(
+        'unsupported',
+        `${place}: item ${formatGuid(item.guid)} is unknown and marked required; a newer program is needed`,
+      )
     }
     items.push(item)
   }
@@ -170,7 +190,7 @@ function decodeTable(table: Uint8Array, regionLength: number, place: string): Me
 function u32(...numbers: number[]): Uint8Array {
   const bytes = new Uint8Array(4 * numbers.length)
   const view = viewOf(bytes)
-  numbers.forEach((number, i) => view.setUint32(4 * i, number, true))
+  for (const [i, number] of numbers.entries()) view.setUint32(4 * i, number, true)
   return bytes
 }
 

@@ -1,13 +1,13 @@
+import type { Backend } from '../backend.ts'
 import { DiskImageError } from '../errors.ts'
+import type { OpenContext } from '../parent.ts'
 import { mustMatchParent, openParent } from '../parent.ts'
 import { BlockDisk } from '../shared/block-disk.ts'
 import { formatGuid, parseGuid } from '../shared/guid.ts'
+import type { ParentPath, VirtualDisk } from '../virtual-disk.ts'
 import { readVhdx } from './image.ts'
 import { decodeParentLocator, KEYS } from './parent-locator.ts'
 import { VhdxStore } from './store.ts'
-import type { Backend } from '../backend.ts'
-import type { OpenContext } from '../parent.ts'
-import type { ParentPath, VirtualDisk } from '../virtual-disk.ts'
 
 export async function openVhdx(medium: Backend, context: OpenContext): Promise<VirtualDisk> {
   const image = await readVhdx(medium, context)
@@ -51,9 +51,14 @@ export function readLocator(item: Uint8Array): VhdxLocator {
     if (guid === undefined) throw new DiskImageError('corrupt', `VHDX parent locator: ${key} "${text}" is no GUID`)
     linkages.push(formatGuid(guid))
   }
-  if (linkages.length === 0) throw new DiskImageError('corrupt', `VHDX parent locator: no ${KEYS.linkage}, so the parent cannot be told`)
+  if (linkages.length === 0)
+    throw new DiskImageError('corrupt', `VHDX parent locator: no ${KEYS.linkage}, so the parent cannot be told`)
   const paths: ParentPath[] = []
-  for (const [kind, key] of [['relative', KEYS.relative], ['absolute', KEYS.absolute], ['volume', KEYS.volume]] as const) {
+  for (const [kind, key] of [
+    ['relative', KEYS.relative],
+    ['absolute', KEYS.absolute],
+    ['volume', KEYS.volume],
+  ] as const) {
     const path = pairs.get(key)
     if (path !== undefined) paths.push({ kind, path })
   }

@@ -22,15 +22,18 @@ export const KEYS = {
 export function decodeParentLocator(bytes: Uint8Array): Map<string, string> {
   const refuse = (what: string) => new DiskImageError('corrupt', `VHDX parent locator: ${what}`)
   if (bytes.length < HEADER_BYTES) throw refuse(`${bytes.length} bytes, its header alone takes ${HEADER_BYTES}`)
-  if (!sameBytes(bytes.subarray(0, 16), VHDX_LOCATOR)) throw new DiskImageError('unsupported', 'VHDX parent locator: of an unknown type, not of a VHDX parent')
+  if (!sameBytes(bytes.subarray(0, 16), VHDX_LOCATOR))
+    throw new DiskImageError('unsupported', 'VHDX parent locator: of an unknown type, not of a VHDX parent')
   const view = viewOf(bytes)
   const count = view.getUint16(18, true)
-  if (count > MAX_PAIRS || HEADER_BYTES + count * ENTRY_BYTES > bytes.length) throw refuse(`${count} pairs do not fit in ${bytes.length} bytes`)
+  if (count > MAX_PAIRS || HEADER_BYTES + count * ENTRY_BYTES > bytes.length)
+    throw refuse(`${count} pairs do not fit in ${bytes.length} bytes`)
   const pairs = new Map<string, string>()
   for (let i = 0; i < count; i++) {
     const entry = HEADER_BYTES + i * ENTRY_BYTES
     const text = (offset: number, length: number) => {
-      if (offset + length > bytes.length || length % 2 !== 0) throw refuse(`pair ${i}: ${length} bytes at ${offset} of ${bytes.length}`)
+      if (offset + length > bytes.length || length % 2 !== 0)
+        throw refuse(`pair ${i}: ${length} bytes at ${offset} of ${bytes.length}`)
       let result = ''
       for (let at = offset; at < offset + length; at += 2) result += String.fromCharCode(view.getUint16(at, true))
       return result
@@ -44,7 +47,10 @@ export function decodeParentLocator(bytes: Uint8Array): Map<string, string> {
 
 export function encodeParentLocator(pairs: ReadonlyMap<string, string>): Uint8Array {
   const texts = [...pairs].map(([key, value]) => [utf16(key, true), utf16(value, true)] as const)
-  const total = texts.reduce((sum, [key, value]) => sum + key.length + value.length, HEADER_BYTES + pairs.size * ENTRY_BYTES)
+  const total = texts.reduce(
+    (sum, [key, value]) => sum + key.length + value.length,
+    HEADER_BYTES + pairs.size * ENTRY_BYTES,
+  )
   const bytes = new Uint8Array(total)
   const view = viewOf(bytes)
   bytes.set(VHDX_LOCATOR, 0)

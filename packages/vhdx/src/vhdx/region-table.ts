@@ -60,7 +60,8 @@ export function encodeRegionTable(regions: readonly Region[]): Uint8Array {
 function decode(bytes: Uint8Array, place: string): RegionTable {
   const view = viewOf(bytes)
   const count = view.getUint32(8, true)
-  if (count > MAX_TABLE_ENTRIES) throw new DiskImageError('corrupt', `${place}: ${count} entries, at most ${MAX_TABLE_ENTRIES} fit`)
+  if (count > MAX_TABLE_ENTRIES)
+    throw new DiskImageError('corrupt', `${place}: ${count} entries, at most ${MAX_TABLE_ENTRIES} fit`)
   const regions: Region[] = []
   for (let i = 0; i < count; i++) {
     const entry = ENTRIES + i * ENTRY_BYTES
@@ -70,21 +71,34 @@ function decode(bytes: Uint8Array, place: string): RegionTable {
       length: view.getUint32(entry + 24, true),
       required: (view.getUint32(entry + 28, true) & 1) === 1,
     }
-    if (region.offset < FIRST_FREE || region.offset % MIB !== 0 || region.length % MIB !== 0 || region.length === 0 || !Number.isSafeInteger(region.offset)) {
-      throw new DiskImageError('corrupt', `${place}: entry ${i} has ${region.length} bytes at ${at(region.offset)}; both must be whole MiB, at 1 MiB or later`)
+    if (
+      region.offset < FIRST_FREE ||
+      region.offset % MIB !== 0 ||
+      region.length % MIB !== 0 ||
+      region.length === 0 ||
+      !Number.isSafeInteger(region.offset)
+    ) {
+      throw new DiskImageError(
+        'corrupt',
+        `${place}: entry ${i} has ${region.length} bytes at ${at(region.offset)}; both must be whole MiB, at 1 MiB or later`,
+      )
     }
     if (regions.some((other) => sameBytes(other.guid, region.guid))) {
       throw new DiskImageError('corrupt', `${place}: region ${formatGuid(region.guid)} is there twice`)
     }
     const known = Object.values(REGIONS).some((guid) => sameBytes(guid, region.guid))
     if (!known && region.required) {
-      throw new DiskImageError('unsupported', `${place}: region ${formatGuid(region.guid)} is unknown and marked required; a newer program is needed`)
+      throw new DiskImageError(
+        'unsupported',
+        `${place}: region ${formatGuid(region.guid)} is unknown and marked required; a newer program is needed`,
+      )
     }
     regions.push(region)
   }
   const bat = regions.find(({ guid }) => sameBytes(guid, REGIONS.bat))
   const metadata = regions.find(({ guid }) => sameBytes(guid, REGIONS.metadata))
-  if (bat === undefined) throw new DiskImageError('corrupt', `${place}: no block allocation table among its ${count} regions`)
+  if (bat === undefined)
+    throw new DiskImageError('corrupt', `${place}: no block allocation table among its ${count} regions`)
   if (metadata === undefined) throw new DiskImageError('corrupt', `${place}: no metadata among its ${count} regions`)
   return { regions, bat, metadata }
 }

@@ -1,10 +1,10 @@
 import { DiskImageError } from '../errors.ts'
 import { roundUp } from '../shared/bytes.ts'
 import { sameBytes } from '../shared/guid.ts'
+import type { VhdxImage } from './image.ts'
 import { ITEMS, SECTOR } from './layout.ts'
 import { ENTRIES, ENTRY_BYTES } from './metadata.ts'
 import { decodeParentLocator, encodeParentLocator, KEYS } from './parent-locator.ts'
-import type { VhdxImage } from './image.ts'
 
 /**
  * Lets a child know its parent by its present name and a second one, before the parent gets that: so the child
@@ -21,7 +21,10 @@ export async function setLinkages(image: VhdxImage, now: string, next: string): 
   // Behind everything there is; the old text stays until its place is needed.
   const offset = roundUp(end, 8)
   if (offset + bytes.length > regions.metadata.length) {
-    throw new DiskImageError('unsupported', `the metadata region of ${regions.metadata.length} bytes has no room for ${bytes.length} more`)
+    throw new DiskImageError(
+      'unsupported',
+      `the metadata region of ${regions.metadata.length} bytes has no room for ${bytes.length} more`,
+    )
   }
   await put(image, regions.metadata.offset + offset, bytes)
   const index = metadata.items.findIndex(({ guid, flags }) => (flags & 1) === 0 && sameBytes(guid, ITEMS.parentLocator))

@@ -1,16 +1,16 @@
+import type { BlockStore } from '../shared/block-store.ts'
 import { ABSENT, dataOffset, hasData, isPartial } from '../shared/block-store.ts'
 import { MIB, roundUp, setU64 } from '../shared/bytes.ts'
+import type { Space } from '../shared/space.ts'
 import { writeZeros } from '../shared/zeros.ts'
-import { hasSpace, offsetOf, stateOf, BAT_ENTRY_BYTES } from './bat.ts'
+import { BAT_ENTRY_BYTES, hasSpace, offsetOf, stateOf } from './bat.ts'
+import type { BatGeometry } from './bat-geometry.ts'
 import { batGeometry, bitmapIndex, payloadIndex } from './bat-geometry.ts'
+import type { VhdxImage } from './image.ts'
 import { BLOCK, REGION_TABLE_BYTES, REGION_TABLE_OFFSETS, SECTOR } from './layout.ts'
 import { diskSizePlace } from './metadata.ts'
 import { encodeRegionTable } from './region-table.ts'
 import { eachBatEntry } from './space-scan.ts'
-import type { BlockStore } from '../shared/block-store.ts'
-import type { Space } from '../shared/space.ts'
-import type { BatGeometry } from './bat-geometry.ts'
-import type { VhdxImage } from './image.ts'
 
 const COPY_STEP = MIB
 /** Changed map granules that are committed before going on. */
@@ -56,7 +56,12 @@ export async function grow(
 }
 
 /** Shrinking: the size first, then what lies past it; a cut in between leaves entries that nobody looks at. */
-export async function shrink(image: VhdxImage, space: Space, sizeBytes: number, commitNow: () => Promise<void>): Promise<void> {
+export async function shrink(
+  image: VhdxImage,
+  space: Space,
+  sizeBytes: number,
+  commitNow: () => Promise<void>,
+): Promise<void> {
   const { bat, pages } = image
   const before = image.geometry
   const geometry = batGeometry({ ...image.metadata, diskSize: sizeBytes })
@@ -75,7 +80,8 @@ export async function shrink(image: VhdxImage, space: Space, sizeBytes: number, 
   }
   if (image.metadata.hasParent) {
     const chunks = (of: BatGeometry) => Math.ceil(of.payloadBlocks / of.chunkRatio)
-    for (let chunk = chunks(geometry); chunk < chunks(before); chunk++) await bat.set(bitmapIndex(before, chunk), BLOCK.notPresent, 0)
+    for (let chunk = chunks(geometry); chunk < chunks(before); chunk++)
+      await bat.set(bitmapIndex(before, chunk), BLOCK.notPresent, 0)
   }
   await commitNow()
 }
@@ -90,7 +96,8 @@ async function zeroTail(image: VhdxImage, store: BlockStore, upTo: number, paren
   const place = await store.get(block)
   if (hasData(place)) {
     await writeZeros(backend, dataOffset(place) + from, blockSize - from)
-    if (isPartial(place)) await store.markSectors(block, from / logicalSectorSize, (upTo - block * blockSize) / logicalSectorSize)
+    if (isPartial(place))
+      await store.markSectors(block, from / logicalSectorSize, (upTo - block * blockSize) / logicalSectorSize)
   } else if (place === ABSENT && parentSize > diskSize) {
     // The parent goes on where the child ended: the block gets space, so that only its old part is the parent's.
     const space = store.allocate()
@@ -118,10 +125,17 @@ async function moveTable(image: VhdxImage, space: Space, geometry: BatGeometry):
 }
 
 /** The part of the table not used so far may hold what an earlier, larger disk left. */
-async function forgetStaleEntries(image: VhdxImage, before: BatGeometry, geometry: BatGeometry, commitNow: () => Promise<void>): Promise<void> {
+async function forgetStaleEntries(
+  image: VhdxImage,
+  before: BatGeometry,
+  geometry: BatGeometry,
+  commitNow: () => Promise<void>,
+): Promise<void> {
   const stale: number[] = []
   const rest = { offset: image.regions.bat.offset + before.entries * BAT_ENTRY_BYTES }
-  await eachBatEntry(image.backend, rest, geometry.entries - before.entries, (_view, _position, index) => stale.push(before.entries + index))
+  await eachBatEntry(image.backend, rest, geometry.entries - before.entries, (_view, _position, index) =>
+    stale.push(before.entries + index),
+  )
   for (const index of stale) {
     await image.bat.set(index, BLOCK.notPresent, 0)
     if (image.pages.dirtyGranules >= COMMIT_AT) await commitNow()

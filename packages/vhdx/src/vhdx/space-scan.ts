@@ -1,12 +1,12 @@
-import { at, DiskImageError } from '../errors.ts'
-import { readZeroPadded } from '../backend.ts'
-import { MIB, roundUp, viewOf } from '../shared/bytes.ts'
-import { BAT_ENTRY_BYTES, decodeBatEntry, hasSpace, offsetOf, stateOf } from './bat.ts'
-import { blockFrom, isBitmapIndex } from './bat-geometry.ts'
-import { MAX_SLOTS } from '../shared/space.ts'
-import { BITMAP_BLOCK_BYTES, BLOCK, FIRST_FREE } from './layout.ts'
 import type { Backend } from '../backend.ts'
+import { readZeroPadded } from '../backend.ts'
+import { at, DiskImageError } from '../errors.ts'
+import { MIB, roundUp, viewOf } from '../shared/bytes.ts'
+import { MAX_SLOTS } from '../shared/space.ts'
+import { BAT_ENTRY_BYTES, decodeBatEntry, hasSpace, offsetOf, stateOf } from './bat.ts'
 import type { BatGeometry } from './bat-geometry.ts'
+import { blockFrom, isBitmapIndex } from './bat-geometry.ts'
+import { BITMAP_BLOCK_BYTES, BLOCK, FIRST_FREE } from './layout.ts'
 
 const READ_STEP = MIB
 
@@ -99,14 +99,21 @@ export async function scanSpace(
     const place = bat.offset + index * BAT_ENTRY_BYTES
     const entry = decodeBatEntry(view, position, place, index)
     // An unmapped block may keep its place; decoding leaves that out, but the place stays taken.
-    const offset = stateOf(entry) === BLOCK.unmapped ? keptOffset(view, position) : hasSpace(stateOf(entry)) ? offsetOf(entry) : 0
+    const offset =
+      stateOf(entry) === BLOCK.unmapped ? keptOffset(view, position) : hasSpace(stateOf(entry)) ? offsetOf(entry) : 0
     if (offset === 0) return
     const length = isBitmapIndex(geometry, index) ? BITMAP_BLOCK_BYTES : blockSize
     if (offset + length > limit) {
-      throw new DiskImageError('corrupt', `VHDX block allocation table entry ${index} at ${at(place)}: data at ${at(offset)} lies past the end of the file; check the image before writing to it`)
+      throw new DiskImageError(
+        'corrupt',
+        `VHDX block allocation table entry ${index} at ${at(place)}: data at ${at(offset)} lies past the end of the file; check the image before writing to it`,
+      )
     }
     if (!used.claim(offset, length)) {
-      throw new DiskImageError('corrupt', `VHDX block allocation table entry ${index} at ${at(place)}: the ${length} bytes at ${at(offset)} belong to something else too; check the image before writing to it`)
+      throw new DiskImageError(
+        'corrupt',
+        `VHDX block allocation table entry ${index} at ${at(place)}: the ${length} bytes at ${at(offset)} belong to something else too; check the image before writing to it`,
+      )
     }
   })
   return { end: used.end, slots: freeSlots(used, blockSize / MIB) }

@@ -1,24 +1,24 @@
 import { at, DiskImageError } from '../errors.ts'
+import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
 import { ABSENT, dataOffset, hasData, isPartial, ZERO } from '../shared/block-store.ts'
 import { MIB } from '../shared/bytes.ts'
-import { formatGuid, randomGuid } from '../shared/guid.ts'
 import { copyWithin } from '../shared/copy-within.ts'
+import type { Environment } from '../shared/environment.ts'
+import { formatGuid, randomGuid } from '../shared/guid.ts'
 import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
+import type { Allocation } from '../shared/space.ts'
 import { Space } from '../shared/space.ts'
 import { hasSpace, offsetOf, stateOf } from './bat.ts'
 import { bitmapIndex, bitmapPart, blockFrom, payloadIndex } from './bat-geometry.ts'
 import { commit } from './committer.ts'
 import { checkVhdxSize } from './create.ts'
+import type { VhdxImage } from './image.ts'
 import { fixedRanges } from './image.ts'
 import { BITMAP_BLOCK_BYTES, BLOCK, SECTOR } from './layout.ts'
 import { LogWriter } from './log-writer.ts'
 import { setLinkages } from './relink.ts'
 import { grow, shrink } from './resize.ts'
 import { movableBlocks, scanSpace } from './space-scan.ts'
-import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
-import type { Environment } from '../shared/environment.ts'
-import type { Allocation } from '../shared/space.ts'
-import type { VhdxImage } from './image.ts'
 
 /** Changed map granules that make a commit due, so that memory and the log stay bounded. */
 const COMMIT_AT = 64
@@ -91,10 +91,21 @@ export class VhdxStore implements BlockStore {
     // Nothing is in the log, so the file may be cut: then all that is added later reads as zero.
     await backend.truncate(end)
     const space = new Space(backend, {
-      blockSize: this.blockSize, alignment: MIB, headroom: 0, tail: 0, growStep: GROW_STEP, end, slots,
+      blockSize: this.blockSize,
+      alignment: MIB,
+      headroom: 0,
+      tail: 0,
+      growStep: GROW_STEP,
+      end,
+      slots,
       resized: async () => {},
     })
-    const log = new LogWriter(backend, headers.current.logOffset, headers.current.logLength, randomGuid(this.#environment))
+    const log = new LogWriter(
+      backend,
+      headers.current.logOffset,
+      headers.current.logLength,
+      randomGuid(this.#environment),
+    )
     // The log must hold a whole entry by the time a header names it.
     await log.append([], { flushedFileSize: end, lastFileSize: end })
     await backend.flush()
@@ -163,7 +174,12 @@ export class VhdxStore implements BlockStore {
 
   async blocksToMove(): Promise<number[]> {
     const { backend, headers, regions, geometry } = this.#image
-    return movableBlocks(backend, { bat: regions.bat, geometry, blockSize: this.blockSize, fixedRanges: fixedRanges(headers, regions) })
+    return movableBlocks(backend, {
+      bat: regions.bat,
+      geometry,
+      blockSize: this.blockSize,
+      fixedRanges: fixedRanges(headers, regions),
+    })
   }
 
   takeSlotBefore(offset: number): number | undefined {
@@ -210,7 +226,12 @@ export class VhdxStore implements BlockStore {
   /** What of the file is in use, by the map as it is in the file. */
   #scan(): Promise<{ end: number; slots: number[] }> {
     const { backend, headers, regions, geometry } = this.#image
-    return scanSpace(backend, { bat: regions.bat, geometry, blockSize: this.blockSize, fixedRanges: fixedRanges(headers, regions) })
+    return scanSpace(backend, {
+      bat: regions.bat,
+      geometry,
+      blockSize: this.blockSize,
+      fixedRanges: fixedRanges(headers, regions),
+    })
   }
 
   #place(entry: number): Place {
@@ -219,7 +240,10 @@ export class VhdxStore implements BlockStore {
         return offsetOf(entry)
       case BLOCK.partial:
         if (this.#image.metadata.hasParent) return -offsetOf(entry)
-        throw new DiskImageError('corrupt', 'VHDX block allocation table: a partially present block in an image without a parent; check the image')
+        throw new DiskImageError(
+          'corrupt',
+          'VHDX block allocation table: a partially present block in an image without a parent; check the image',
+        )
       case BLOCK.notPresent:
         return ABSENT
       case BLOCK.undefined:
@@ -236,7 +260,10 @@ export class VhdxStore implements BlockStore {
     const index = bitmapIndex(geometry, Math.floor(block / geometry.chunkRatio))
     const entry = bat.peek(index) ?? (await bat.get(index))
     if (!hasSpace(stateOf(entry))) {
-      throw new DiskImageError('corrupt', `VHDX block allocation table entry ${index}: no sector bitmap, but block ${block} is partially present; check the image`)
+      throw new DiskImageError(
+        'corrupt',
+        `VHDX block allocation table entry ${index}: no sector bitmap, but block ${block} is partially present; check the image`,
+      )
     }
     const part = bitmapPart(geometry, block)
     const place = offsetOf(entry) + part.offset
@@ -275,7 +302,11 @@ export class VhdxStore implements BlockStore {
   }
 
   #open(): Session {
-    if (this.#session === undefined) throw new DiskImageError('read-only', `no change of the VHDX was begun (log at ${at(this.#image.headers.current.logOffset)})`)
+    if (this.#session === undefined)
+      throw new DiskImageError(
+        'read-only',
+        `no change of the VHDX was begun (log at ${at(this.#image.headers.current.logOffset)})`,
+      )
     return this.#session
   }
 }

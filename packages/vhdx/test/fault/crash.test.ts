@@ -1,16 +1,16 @@
+import { fuzzRuns, fuzzSeed } from '@bis/build/fuzz'
 import { describe, expect, it } from 'vitest'
+import type { CreateOptions, Environment, VirtualDisk } from '../../src/index.ts'
 import { check, create, createChild, MemoryBackend, open } from '../../src/index.ts'
 import { breathe } from '../support/breathe.ts'
 import { CrashMedium } from '../support/crash-medium.ts'
 import { Random, seededEnvironment } from '../support/random.ts'
 import { reopenable } from '../support/reopenable.ts'
 import { SectorHistory } from '../support/sector-history.ts'
-import type { CreateOptions, Environment, VirtualDisk } from '../../src/index.ts'
 
 const MIB = 1024 * 1024
 
-/** More with BIS_SEEDS=n. */
-const seeds = Array.from({ length: Number(process.env['BIS_SEEDS'] ?? 2) }, (_, i) => i + 1)
+const seeds = Array.from({ length: fuzzRuns(2) }, (_, i) => fuzzSeed + i)
 const CUTS = 25
 
 const shapes: (CreateOptions & { childBlocks?: number })[] = [
@@ -55,7 +55,8 @@ async function work(disk: VirtualDisk, history: SectorHistory, random: Random, n
       done()
     }
     if (random.chance(0.1) && (disk.type !== 'differencing' || disk.format === 'vhdx')) {
-      const size = Math.floor(((0.5 + random.below(100) / 66) * disk.sizeBytes) / disk.logicalSectorSize) * disk.logicalSectorSize
+      const size =
+        Math.floor(((0.5 + random.below(100) / 66) * disk.sizeBytes) / disk.logicalSectorSize) * disk.logicalSectorSize
       const to = Math.min(size, 16 * MIB)
       const from = Math.min(to, disk.sizeBytes)
       // What is cut off is gone, and reads as zero if the disk grows over it again.
@@ -72,51 +73,63 @@ async function work(disk: VirtualDisk, history: SectorHistory, random: Random, n
   }
 }
 
-describe.each(shapes)('power cut: $format $type, $sizeBytes bytes in blocks of $blockSize, child of $childBlocks', ({ childBlocks, ...shape }) => {
-  it.each(seeds)('[VX-03] [VX-07] loses nothing that was flushed and shows nothing foreign, seed %i', async (seed) => {
-    const random = new Random(seed)
-    const environment = seededEnvironment(seed)
-    const sectorSize = shape.logicalSectorSize ?? 512
-    const history = new SectorHistory(sectorSize)
-    const { start, parent } = await makeImage(shape, childBlocks, history, environment)
-    const findParent = async () => parent && reopenable(parent)
-    const medium = new CrashMedium(random, sectorSize, start)
-    const now = () => medium.tick()
-    for (let session = 0; session < 2; session++) {
-      const disk = await open(medium.backend(), { environment, findParent })
-      await work(disk, history, random, now)
-      const { done } = history.flush(now)
-      await disk.close()
-      done()
-    }
-    for (let i = 0; i < CUTS; i++) {
-      await breathe()
-      const cut = i === 0 ? medium.now : random.below(medium.now)
-      const message = `seed ${seed}, cut at ${cut} of ${medium.now}`
-      const rest = await medium.after(cut, random)
-      const handle = reopenable(rest)
-      const readOnly = await open(handle, { readOnly: true, findParent })
-      await expect(history.check(readOnly, cut), `${message}, read-only`).resolves.toBeUndefined()
-      await readOnly.close()
-      // Nothing worse than a log to replay, a footer to write again, and space to free.
-      const before = await check(rest, { findParent })
-      expect(before.findings.filter(({ severity, repairable }) => severity !== 'leak' && !repairable), message).toEqual([])
-      const disk = await open(handle, { environment, findParent })
-      await expect(history.check(disk, cut), message).resolves.toBeUndefined()
-      // The image goes on being usable, and its free space is free.
-      const probe = new Uint8Array(disk.logicalSectorSize)
-      for (let offset = 0; offset < disk.sizeBytes; offset += disk.blockSize) {
-        await disk.read(offset, probe)
-        await disk.write(offset, probe)
-      }
-      await disk.close()
-      expect((await check(rest, { findParent })).findings.filter(({ severity }) => severity !== 'leak'), message).toEqual([])
-      const again = await open(handle, { readOnly: true, findParent })
-      await expect(history.check(again, cut), `${message}, after another session`).resolves.toBeUndefined()
-      await again.close()
-    }
-  })
-})
+describe.each(shapes)(
+  'power cut: $format $type, $sizeBytes bytes in blocks of $blockSize, child of $childBlocks',
+  ({ childBlocks, ...shape }) => {
+    it.each(seeds)(
+      '[VX-03] [VX-07] loses nothing that was flushed and shows nothing foreign, seed %i',
+      async (seed) => {
+        const random = new Random(seed)
+        const environment = seededEnvironment(seed)
+        const sectorSize = shape.logicalSectorSize ?? 512
+        const history = new SectorHistory(sectorSize)
+        const { start, parent } = await makeImage(shape, childBlocks, history, environment)
+        const findParent = async () => parent && reopenable(parent)
+        const medium = new CrashMedium(random, sectorSize, start)
+        const now = () => medium.tick()
+        for (let session = 0; session < 2; session++) {
+          const disk = await open(medium.backend(), { environment, findParent })
+          await work(disk, history, random, now)
+          const { done } = history.flush(now)
+          await disk.close()
+          done()
+        }
+        for (let i = 0; i < CUTS; i++) {
+          await breathe()
+          const cut = i === 0 ? medium.now : random.below(medium.now)
+          const message = `seed ${seed}, cut at ${cut} of ${medium.now}`
+          const rest = await medium.after(cut, random)
+          const handle = reopenable(rest)
+          const readOnly = await open(handle, { readOnly: true, findParent })
+          await expect(history.check(readOnly, cut), `${message}, read-only`).resolves.toBeUndefined()
+          await readOnly.close()
+          // Nothing worse than a log to replay, a footer to write again, and space to free.
+          const before = await check(rest, { findParent })
+          expect(
+            before.findings.filter(({ severity, repairable }) => severity !== 'leak' && !repairable),
+            message,
+          ).toEqual([])
+          const disk = await open(handle, { environment, findParent })
+          await expect(history.check(disk, cut), message).resolves.toBeUndefined()
+          // The image goes on being usable, and its free space is free.
+          const probe = new Uint8Array(disk.logicalSectorSize)
+          for (let offset = 0; offset < disk.sizeBytes; offset += disk.blockSize) {
+            await disk.read(offset, probe)
+            await disk.write(offset, probe)
+          }
+          await disk.close()
+          expect(
+            (await check(rest, { findParent })).findings.filter(({ severity }) => severity !== 'leak'),
+            message,
+          ).toEqual([])
+          const again = await open(handle, { readOnly: true, findParent })
+          await expect(history.check(again, cut), `${message}, after another session`).resolves.toBeUndefined()
+          await again.close()
+        }
+      },
+    )
+  },
+)
 
 /** An empty image's bytes; of a child, with a parent that was filled and closed long ago. */
 async function makeImage(

@@ -1,5 +1,5 @@
-import { MemoryBackend } from '../../src/index.ts'
 import type { Backend } from '../../src/index.ts'
+import { MemoryBackend } from '../../src/index.ts'
 import type { Random } from './random.ts'
 
 interface Change {
@@ -53,7 +53,8 @@ export class CrashMedium {
         return this.#live.read(offset, buffer)
       },
       write: (offset, bytes) => this.#change({ offset, bytes: bytes.slice() }, () => this.#live.write(offset, bytes)),
-      truncate: (size) => this.#change({ offset: 0, bytes: new Uint8Array(0), truncateTo: size }, () => this.#live.truncate(size)),
+      truncate: (size) =>
+        this.#change({ offset: 0, bytes: new Uint8Array(0), truncateTo: size }, () => this.#live.truncate(size)),
       flush: async () => {
         const flush = { issued: this.tick(), completed: Number.POSITIVE_INFINITY }
         this.#flushes.push(flush)
@@ -68,7 +69,10 @@ export class CrashMedium {
   /** What the medium may hold after a cut at that moment. */
   async after(cut: number, random: Random): Promise<MemoryBackend> {
     const medium = new MemoryBackend(this.#start)
-    const stable = Math.max(-1, ...this.#flushes.filter(({ completed }) => completed <= cut).map(({ issued }) => issued))
+    const stable = Math.max(
+      -1,
+      ...this.#flushes.filter(({ completed }) => completed <= cut).map(({ issued }) => issued),
+    )
     // Sometimes all of the rest is lost or kept: the extremes find the most.
     const keep = random.pick([0, 0.1, 0.5, 0.9, 1])
     for (const change of this.#changes) {

@@ -1,5 +1,5 @@
-import { viewOf } from '../../src/shared/bytes.ts'
 import type { VirtualDisk } from '../../src/index.ts'
+import { viewOf } from '../../src/shared/bytes.ts'
 
 /** One thing a sector was made to hold: a tag of its own, or 0 for zeros. */
 interface Version {
@@ -41,7 +41,10 @@ export class SectorHistory {
 
   /** Throws at the first sector of the disk that holds what it must not. */
   async check(disk: VirtualDisk, cut: number): Promise<void> {
-    const stable = Math.max(Number.NEGATIVE_INFINITY, ...this.#flushes.filter(({ completed }) => completed <= cut).map(({ issued }) => issued))
+    const stable = Math.max(
+      Number.NEGATIVE_INFINITY,
+      ...this.#flushes.filter(({ completed }) => completed <= cut).map(({ issued }) => issued),
+    )
     const buffer = new Uint8Array(1024 * 1024)
     const view = viewOf(buffer)
     for (let offset = 0; offset < disk.sizeBytes; offset += buffer.length) {
@@ -53,9 +56,11 @@ export class SectorHistory {
         const last = view.getUint32(at + this.#sectorSize - 8, true)
         const home = view.getUint32(at + 4, true)
         if (last !== tag) throw new Error(`sector ${sector} is torn: tags ${tag} and ${last}`)
-        if (tag !== 0 && home !== sector) throw new Error(`sector ${sector} holds content of sector ${home}, tag ${tag}`)
+        if (tag !== 0 && home !== sector)
+          throw new Error(`sector ${sector} holds content of sector ${home}, tag ${tag}`)
         const allowed = this.#allowed(sector, stable, cut)
-        if (!allowed.includes(tag)) throw new Error(`sector ${sector} holds tag ${tag}; only ${allowed.join(', ')} may be there`)
+        if (!allowed.includes(tag))
+          throw new Error(`sector ${sector} holds tag ${tag}; only ${allowed.join(', ')} may be there`)
       }
     }
   }
@@ -66,7 +71,10 @@ export class SectorHistory {
     versions.forEach((version, i) => {
       if (version.completed < stable) base = i
     })
-    const since = versions.slice(Math.max(0, base)).filter(({ issued }) => issued <= cut).map(({ tag }) => tag)
+    const since = versions
+      .slice(Math.max(0, base))
+      .filter(({ issued }) => issued <= cut)
+      .map(({ tag }) => tag)
     return base < 0 ? [0, ...since] : since
   }
 

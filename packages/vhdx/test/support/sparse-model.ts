@@ -45,7 +45,11 @@ export class SparseModel {
 }
 
 /** Places that tend to find mistakes: around block borders, the start, and the end. */
-export function interestingRange(random: Random, disk: { sizeBytes: number; blockSize: number; logicalSectorSize: number }, maxLength: number): [offset: number, length: number] {
+export function interestingRange(
+  random: Random,
+  disk: { sizeBytes: number; blockSize: number; logicalSectorSize: number },
+  maxLength: number,
+): [offset: number, length: number] {
   const { sizeBytes, blockSize, logicalSectorSize: sector } = disk
   const sectors = Math.floor(maxLength / sector)
   const length = Math.min(sizeBytes, sector * (1 + random.below(random.chance(0.5) ? Math.min(16, sectors) : sectors)))
