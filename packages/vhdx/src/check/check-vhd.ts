@@ -12,8 +12,8 @@ import type { FoundFooter } from '../vhd/image.ts'
 import { bitmapBytes, checkFooter, findFooter, readDynamicHeader, tableBytes, VHD_SECTOR } from '../vhd/image.ts'
 import { DATA_ALIGNMENT, UNUSED } from '../vhd/space-scan.ts'
 import { VhdStore } from '../vhd/store.ts'
-import type { CheckCounts } from './check.ts'
 import type { Findings } from './findings.ts'
+import type { CheckCounts } from './report.ts'
 
 interface Options extends TaskOptions {
   repair?: boolean

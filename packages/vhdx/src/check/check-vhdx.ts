@@ -22,8 +22,8 @@ import {
 import { isIntact } from '../vhdx/region-table.ts'
 import { eachBatEntry, UsedMap } from '../vhdx/space-scan.ts'
 import { VhdxStore } from '../vhdx/store.ts'
-import type { CheckCounts } from './check.ts'
 import type { Findings } from './findings.ts'
+import type { CheckCounts } from './report.ts'
 
 interface Options extends TaskOptions {
   repair?: boolean

@@ -8,8 +8,8 @@ import type { TaskOptions } from '../task.ts'
 import type { ImageFormat } from '../virtual-disk.ts'
 import { checkVhd } from './check-vhd.ts'
 import { checkVhdx } from './check-vhdx.ts'
-import type { Finding } from './findings.ts'
 import { Findings } from './findings.ts'
+import type { CheckCounts, CheckReport } from './report.ts'
 
 export interface CheckOptions extends TaskOptions {
   /** Put right what can be put right without guessing. The medium must be writable. */
@@ -20,22 +20,6 @@ export interface CheckOptions extends TaskOptions {
   ignoreParentTime?: boolean
   environment?: Environment
 }
-
-export interface CheckReport {
-  format: ImageFormat
-  /** No error or warning is left. Leaks do no harm. */
-  ok: boolean
-  findings: Finding[]
-  fileBytes: number
-  /** Blocks of the disk, and those that have space in the file. */
-  blocks: number
-  allocatedBlocks: number
-  /** File space that nothing uses. */
-  leakedBytes: number
-}
-
-/** What a format's check counts. */
-export type CheckCounts = Pick<CheckReport, 'blocks' | 'allocatedBlocks' | 'leakedBytes'>
 
 /**
  * Goes over all structures of an image, not its content. Does not close the medium. A damaged image is reported,
