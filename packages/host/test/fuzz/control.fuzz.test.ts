@@ -232,5 +232,5 @@ describe('control plane', () => {
     // The sequences are worth nothing when they do not get anywhere.
     for (const what of REACHED) expect(sent.get(what) ?? 0, what).toBeGreaterThan(SEQUENCES / 100)
     if (process.env['BIS_FUZZ_SHOW'] !== undefined) console.log(Object.fromEntries(sent))
-  }, 600_000)
+  }, fuzzTimeout(120_000))
 })
