@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { FrameHeaders, foldChecksum, parseMac, pseudoHeaderSum, sumWords, Toeplitz } from './index.ts'
+import {
+  FrameHeaders,
+  foldChecksum,
+  parseMac,
+  pseudoHeaderSum,
+  Segmenter,
+  sumWords,
+  Toeplitz,
+  transportIsGood,
+} from './index.ts'
 
 /** Microsoft's verification suite: destination, source, hash of the addresses, hash with TCP ports. */
 const VECTORS: readonly [string, number, string, number, number, number][] = [
@@ -79,5 +88,50 @@ describe('checksums', () => {
   it('parse MAC addresses', () => {
     expect([...parseMac('00-15-5D-01-02-ff')]).toEqual([0, 0x15, 0x5d, 1, 2, 255])
     expect(() => parseMac('00:15')).toThrow(RangeError)
+  })
+})
+
+describe('a large send', () => {
+  for (const [from, to] of [
+    ['10.0.0.1', '10.0.0.2'],
+    ['fe80::1', 'fe80::2'],
+  ] as const) {
+    it(`from ${from} becomes segments with right lengths, checksums, ids, sequence numbers and flags`, () => {
+      const head = tcpFrame(from, 1000, to, 2000)
+      const frame = new Uint8Array(head.length + 10_001)
+      frame.set(head)
+      for (let i = head.length; i < frame.length; i++) frame[i] = (i * 7) & 0xff
+      const transportAt = head.length - 20
+      frame[transportAt + 13] = 0x19
+      const segmenter = new Segmenter()
+      expect(segmenter.start(frame, 0, frame.length, transportAt, 1448)).toBe(true)
+      const headers = new FrameHeaders()
+      const payload: number[] = []
+      let count = 0
+      while (segmenter.next()) {
+        const { bytes, length } = segmenter
+        headers.read(bytes, 0, length)
+        expect(headers.transportBytes).toBe(length - transportAt)
+        expect(transportIsGood(bytes, 14, transportAt, headers.transportBytes, 6)).toBe(true)
+        if (headers.ipVersion === 4) expect(foldChecksum(sumWords(bytes, 14, 20))).toBe(0)
+        expect(bytes[transportAt + 13]).toBe(segmenter.left === 0 ? 0x19 : 0x10)
+        payload.push(...bytes.subarray(head.length, length))
+        count++
+      }
+      expect(count).toBe(7)
+      expect(payload).toEqual([...frame.subarray(head.length)])
+    })
+  }
+
+  it('[OF-02] is refused when its offsets do not fit', () => {
+    const frame = tcpFrame('10.0.0.1', 1, '10.0.0.2', 2)
+    const segmenter = new Segmenter()
+    for (const offset of [0, 13, 14, 33, 35, 64, 255, 256, 1023, 65535]) {
+      expect(segmenter.start(frame, 0, frame.length, offset, 1448)).toBe(false)
+    }
+    expect(segmenter.start(frame, 0, frame.length, 34, 0)).toBe(false)
+    expect(segmenter.start(frame, 0, frame.length, 34, 0xfffff)).toBe(false)
+    expect(segmenter.start(frame, 0, frame.length, 34, 1448)).toBe(true)
+    expect(segmenter.next()).toBe(false)
   })
 })

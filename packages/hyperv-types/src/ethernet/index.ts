@@ -1,5 +1,6 @@
 export { foldChecksum, foldSum, pseudoHeaderSum, sumWords } from './checksum.ts'
 export { copyBytes } from './copy-bytes.ts'
+export { finishIpv4Header, finishTransport, Segmenter, transportIsGood } from './finish.ts'
 export {
   type FrameController,
   type FrameIteratorOptions,

@@ -37,7 +37,15 @@ export interface FrameOffload {
 }
 
 /** Bits of {@link ReceivedFrame.checksum}: what the adapter found out. Neither bit of a pair: it did not look. */
-export const ReceiveChecksum = { ipv4Good: 1, ipv4Bad: 2, transportGood: 4, transportBad: 8 } as const
+export const ReceiveChecksum = {
+  ipv4Good: 1,
+  ipv4Bad: 2,
+  transportGood: 4,
+  transportBad: 8,
+  /** The data is good, but the field does not hold its checksum: fill it in before the frame goes on. */
+  transportPartial: 16,
+  ipv4Partial: 32,
+} as const
 
 /** One frame as it was received. Object and bytes are the interface's: they may be used during the call only. */
 export interface ReceivedFrame {
