@@ -10,8 +10,10 @@ export {
   type IcVersion,
   type IcVersions,
 } from './host-release.ts'
+export * from './netvsp/index.ts'
 export * from './scsi/index.ts'
 export * from './storvsp/index.ts'
 export type { ServerQuotas, VersionPolicy } from './vmbus/server-limits.ts'
 export type { VmbusServerOptions } from './vmbus/server-options.ts'
 export { type ChannelInfo, type ServerCounters, VmbusServer } from './vmbus/vmbus-server.ts'
+export * from './vswitch/index.ts'

@@ -41,17 +41,23 @@ export class Toeplitz {
     return result >>> 0
   }
 
+  /** Hash of addresses and, when asked for, ports. The frame must be IP, with a transport header when ports are. */
+  ofFlow(bytes: Uint8Array, headers: FrameHeaders, withPorts: boolean): number {
+    const { ipVersion, ipAt, transportAt } = headers
+    const addressBytes = ipVersion === 4 ? 8 : 32
+    const hash = this.add(0, 0, bytes, ipVersion === 4 ? ipAt + 12 : ipAt + 8, addressBytes)
+    return withPorts ? this.add(hash, addressBytes, bytes, transportAt, 4) : hash
+  }
+
   /**
    * Hash of a frame's flow: addresses, and ports for TCP (and UDP when `udp` is set) unless it is a fragment.
    * @returns 0 for frames that are not IP
    */
   ofFrame(bytes: Uint8Array, headers: FrameHeaders, udp: boolean): number {
-    const { ipVersion, ipAt, transportAt, protocol } = headers
+    const { ipVersion, transportAt, protocol } = headers
     if (ipVersion === 0) return 0
-    const addressBytes = ipVersion === 4 ? 8 : 32
-    const hash = this.add(0, 0, bytes, ipVersion === 4 ? ipAt + 12 : ipAt + 8, addressBytes)
     const ports = transportAt >= 0 && (protocol === IpProtocol.TCP || (udp && protocol === IpProtocol.UDP))
-    return ports ? this.add(hash, addressBytes, bytes, transportAt, 4) : hash
+    return this.ofFlow(bytes, headers, ports)
   }
 }
 

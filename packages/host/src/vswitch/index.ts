@@ -1,0 +1,7 @@
+export type { LinkFaults } from './faults.ts'
+export { CaptureDirection, type CaptureSink, PcapngWriter } from './pcapng.ts'
+export type { PortOptions, PortSettings } from './port-settings.ts'
+export { SwitchFrame } from './switch-frame.ts'
+export { type PortClient, type PortCounters, SwitchPort } from './switch-port.ts'
+export { type SwitchKind, VirtualSwitch, type VirtualSwitchOptions } from './virtual-switch.ts'
+export type { VlanMode } from './vlan.ts'
