@@ -1,0 +1,66 @@
+import type { Tunables } from '@bis/hyperv-types'
+import { NVSP_MAX_CHANNELS } from '@bis/hyperv-types/network'
+
+/** What the driver can be told, by the loader's tunables and by whoever makes the driver. */
+export interface NetvscSettings {
+  /** Pages of each ring, control page included. Default 128. */
+  readonly ringPages: number
+  /** Bytes of the receive buffer; 0 for an eighth of the guest's memory, 16 MiB at most. */
+  readonly receiveBufferBytes: number
+  /** Bytes of the send buffer; 0 for a thirty-second of the guest's memory, 1 MiB at most. */
+  readonly sendBufferBytes: number
+  /** Packets at most in the host's hands, for each channel. Default 512. */
+  readonly txDescriptors: number
+  /** Large frames at most in the host's hands, for each channel. Default 32. */
+  readonly largeBuffers: number
+  /** Channels to use; 0 for as many as there may be, up to 8. `hw.hn.chan_cnt`. */
+  readonly channelCount: number
+  /** Frames up to so many bytes go by way of the send buffer; 0 for all that fit. `hw.hn.tx_chimney_size`. */
+  readonly copyThreshold: number
+  /** Frames joined into one message at most; 1 for none, 0 for what the host takes. `hw.hn.tx_agg_pkts`. */
+  readonly aggregate: number
+  /** Longest large send, in bytes. `hw.hn.tso_maxlen`, default 65535. */
+  readonly tsoMaxBytes: number
+  /** Let the host join TCP segments. `dev.hn.N.rsc_switch`; default on. */
+  readonly coalesce: boolean
+  /** Use a virtual function when the host gives one. `hw.hn.vf_transparent`, default 1. */
+  readonly virtualFunctions: boolean
+  /** Milliseconds to wait for each answer of the host. Default 10000. */
+  readonly requestTimeoutMs: number
+  /** Milliseconds without a completion, with something outstanding, before the device is started again. Default 20000. */
+  readonly watchdogMs: number
+  /** MTU at attach. Default 1500. */
+  readonly mtu: number
+}
+
+export const DEFAULT_SETTINGS: NetvscSettings = {
+  ringPages: 128,
+  receiveBufferBytes: 0,
+  sendBufferBytes: 0,
+  txDescriptors: 512,
+  largeBuffers: 32,
+  channelCount: 0,
+  copyThreshold: 0,
+  aggregate: 0,
+  tsoMaxBytes: 65_535,
+  coalesce: true,
+  virtualFunctions: true,
+  requestTimeoutMs: 10_000,
+  watchdogMs: 20_000,
+  mtu: 1500,
+}
+
+/** Reads the tunables; what was given to the driver counts more, and nonsense is brought into range. */
+export function readSettings(tunables: Tunables, given: Partial<NetvscSettings>): NetvscSettings {
+  const number = (name: string, fallback: number, min: number, max: number): number =>
+    Math.min(max, Math.max(min, tunables.getInt(name) ?? fallback))
+  return {
+    ...DEFAULT_SETTINGS,
+    channelCount: number('hw.hn.chan_cnt', 0, 0, NVSP_MAX_CHANNELS),
+    copyThreshold: number('hw.hn.tx_chimney_size', 0, 0, 65_536),
+    aggregate: number('hw.hn.tx_agg_pkts', 0, 0, 64),
+    tsoMaxBytes: number('hw.hn.tso_maxlen', 65_535, 1500, 65_535),
+    virtualFunctions: number('hw.hn.vf_transparent', 1, 0, 1) === 1,
+    ...given,
+  }
+}

@@ -1,0 +1,84 @@
+import { HOST_RELEASES } from '@bis/host'
+import { TransmitStatus } from '@bis/hyperv-types'
+import { describe, expect, it } from 'vitest'
+import { broadcast, collect, frameOf, Network, until } from './support/guests.ts'
+
+const NVS: Record<string, number> = {
+  '2008r2': 0x3_0002,
+  2012: 0x4_0000,
+  '2012r2': 0x5_0000,
+  2016: 0x6_0000,
+  2019: 0x6_0001,
+  2022: 0x6_0001,
+  2025: 0x6_0001,
+}
+
+describe('two guests on one switch', () => {
+  for (const release of HOST_RELEASES) {
+    it(`exchange frames of all sizes on ${release}, and leave no page behind`, async () => {
+      await using network = new Network(release)
+      const a = await network.guest()
+      const b = await network.guest()
+      expect(a.hn.session?.version).toBe(NVS[release])
+      const got = collect(b.hn)
+      const sent = [60, 61, 200, 1000, 1500, 1513, 1514].map((length, i) =>
+        frameOf(b.hn.settings.address, a.hn.settings.address, length, i),
+      )
+      for (const frame of sent) expect(a.hn.transmit(frame, 0, frame.length)).toBe(TransmitStatus.sent)
+      await until(() => got.length === sent.length, 'arrival')
+      expect(got).toEqual(sent)
+      const answers = collect(a.hn)
+      expect(b.hn.transmitBatch([frameOf(broadcast, b.hn.settings.address)])).toBe(1)
+      await until(() => answers.length === 1, 'the answer')
+      await a.machine.powerOff()
+      expect(a.machine.kernel.pages.allocatedPages).toBe(0)
+      expect(a.machine.kernel.pages.leakedPages).toBe(0)
+    })
+  }
+
+  it('say so in dmesg and sysctl, as hn(4) does', async () => {
+    await using network = new Network()
+    const { machine } = await network.guest()
+    const dmesg = machine.kernel.dmesg.lines.map(({ text }) => text)
+    expect(dmesg).toContain('hn0: <Hyper-V Network Interface> on vmbus0')
+    expect(dmesg).toContain('hn0: Ethernet address: 00:15:5d:00:00:01')
+    expect(dmesg).toContain('hn0: link state changed to UP')
+    expect(machine.kernel.sysctl.get('dev.hn.0.nvs_version')).toBe(0x6_0001)
+    expect(machine.kernel.sysctl.get('dev.hn.0.ndis_version')).toBe('6.30')
+    expect(machine.kernel.sysctl.get('dev.hn.0.caps')).toBe('VLAN,MTU,IPCS,TCP4CS,TCP6CS,UDP4CS,UDP6CS,TSO4,TSO6')
+  })
+
+  it('[ND-03] flood each other over the smallest rings and lose nothing', async () => {
+    await using network = new Network()
+    const settings = { ringPages: 2, txDescriptors: 64 }
+    const a = await network.guest({ settings })
+    const b = await network.guest({ settings })
+    const N = 5000
+    const pump = (from: typeof a, to: typeof a): (() => number) => {
+      let sent = 0
+      const frame = frameOf(to.hn.settings.address, from.hn.settings.address, 400)
+      const go = (): void => {
+        while (sent < N && from.hn.transmit(frame, 0, frame.length) === TransmitStatus.sent) sent++
+      }
+      from.hn.onEvent(({ type }) => type === 'writable' && go())
+      go()
+      return () => sent
+    }
+    let gotA = 0
+    let gotB = 0
+    a.hn.receive((_, count) => {
+      gotA += count
+    })
+    b.hn.receive((_, count) => {
+      gotB += count
+    })
+    pump(a, b)
+    pump(b, a)
+    await until(() => gotA === N && gotB === N, `arrival (${gotA}, ${gotB})`, 10_000).catch((error) => {
+      throw new Error(`${error}: ${gotA} ${gotB} ${JSON.stringify(a.adapter.counters)} ${JSON.stringify(a.hn.counters)}`)
+    })
+    expect(a.adapter.counters.rxNoBuffer + b.adapter.counters.rxNoBuffer).toBe(0)
+    expect(a.hn.counters.rxAckFailed + b.hn.counters.rxAckFailed).toBe(0)
+    expect(a.hn.counters.oactive).toBeGreaterThan(0)
+  })
+})
