@@ -11,6 +11,7 @@ import type { InquiryFacts } from './inquiry.ts'
 import { versionName } from './inquiry.ts'
 import type { DiskFacts } from './probe.ts'
 import { asker, isReady, probeDisk, readIdentity } from './probe.ts'
+import { Rounds } from './rounds.ts'
 
 const TWO_32 = 0x1_0000_0000
 
@@ -33,8 +34,7 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
   readonly #idle: PromisedRequest[] = []
   #facts: DiskFacts
   #removed = false
-  #probing: Promise<void> | undefined
-  #probeAgain = false
+  readonly #probes: Rounds
   #mediaChanged = false
 
   constructor(name: string, address: ScsiAddress, inquiry: InquiryFacts, facts: DiskFacts, bus: DiskBus) {
@@ -44,6 +44,7 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
     this.#facts = facts
     this.#bus = bus
     this.#queue = new BlockQueue(bus.adapter, address, this)
+    this.#probes = new Rounds(bus.adapter.clock, () => this.#probe())
   }
 
   /** `Msft Virtual Disk 1.0` */
@@ -160,8 +161,7 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
       const ask = asker(this.#bus.adapter, this.address, { onAttention })
       if ((await readIdentity(ask, this.#facts.pages)) !== this.#facts.identity) return false
       const present = await isReady(ask)
-      if (present !== this.#facts.mediaPresent) this.reprobe()
-      await this.#probing
+      if (present !== this.#facts.mediaPresent) await this.reprobe()
       return true
     } catch (error) {
       if (error instanceof DeviceError && (error.code === 'removed' || error.code === 'not-supported')) return false
@@ -169,17 +169,16 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
     }
   }
 
-  /** Asks the device for everything that may have changed. Calls that come meanwhile make one more round. */
+  /** Asks the device for everything that may have changed; resolves when that has been done once. */
   reprobe(): Promise<void> {
-    this.#probeAgain = true
-    this.#probing ??= this.#probe()
-    return this.#probing
+    return this.#probes.request()
   }
 
   /** The unit is gone: everything ends, nothing begins any more. */
   remove(): void {
     if (this.#removed) return
     this.#removed = true
+    void this.#probes.stop()
     this.#queue.remove(this.#goneError())
     this.#tell({ type: 'removed' })
     this.#listeners.clear()
@@ -207,18 +206,14 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
   }
 
   async #probe(): Promise<void> {
+    const { adapter } = this.#bus
     try {
-      while (this.#probeAgain && !this.#removed) {
-        this.#probeAgain = false
-        const { adapter } = this.#bus
-        const ask = asker(adapter, this.address, { onAttention: (asc, ascq) => this.#attentionWhileProbing(asc, ascq) })
-        this.#update(await probeDisk(ask, this.inquiry, adapter.maxTransferBytes))
-      }
+      const ask = asker(adapter, this.address, { onAttention: (asc, ascq) => this.#attentionWhileProbing(asc, ascq) })
+      this.#update(await probeDisk(ask, this.inquiry, adapter.maxTransferBytes))
     } catch (error) {
-      if (!this.#removed) this.#log(`probing failed: ${error instanceof Error ? error.message : String(error)}`)
+      if (this.#removed || adapter.closed) return
+      this.#log(`probing failed: ${error instanceof Error ? error.message : String(error)}`)
       if (error instanceof DeviceError && error.code === 'removed') this.#bus.rescan()
-    } finally {
-      this.#probing = undefined
     }
   }
 
@@ -228,7 +223,7 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
     if (code === ATTENTION.reportedLunsChanged) this.#bus.rescan()
     else if (code === ATTENTION.mediumChanged) this.#mediaChanged = true
     else if (code === ATTENTION.capacityChanged) this.#log('Capacity data has changed')
-    if (asc !== ATTENTION.resetAsc) this.#probeAgain = true
+    if (asc !== ATTENTION.resetAsc) void this.reprobe()
   }
 
   #update(facts: DiskFacts): void {

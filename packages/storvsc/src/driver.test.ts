@@ -186,7 +186,7 @@ describe('reading and writing', () => {
     await disk.flush()
     const back = data.map(() => new Uint8Array(4096))
     await Promise.all(back.map((bytes, i) => disk.read(i * 4096, bytes)))
-    expect(back).toEqual(data)
+    expect(back.map((bytes, i) => Buffer.compare(bytes, data[i] ?? bytes))).toEqual(data.map(() => 0))
     expect(bench.sysctl('dev.storvsc.0.bounce_pages')).toBe(0)
   })
 

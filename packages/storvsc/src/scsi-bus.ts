@@ -8,6 +8,7 @@ import type { ScsiAddress } from './execute.ts'
 import { command } from './execute.ts'
 import { INQUIRY_BYTES, readInquiry } from './inquiry.ts'
 import { asker, probeDisk } from './probe.ts'
+import { Rounds } from './rounds.ts'
 
 /** Which addresses of a controller may have units. */
 export interface BusShape {
@@ -38,8 +39,7 @@ export class ScsiBus implements DiskBus {
   readonly #kernel: Kernel
   readonly #shape: BusShape
   readonly #units = new Map<string, AttachedUnit>()
-  #scanning: Promise<void> | undefined
-  #scanAgain = false
+  readonly #rounds: Rounds
   #stopped = false
   /** SCSI commands that scans have cost. */
   commands = 0
@@ -49,6 +49,7 @@ export class ScsiBus implements DiskBus {
     this.#kernel = kernel
     this.log = kernel.log
     this.#shape = shape
+    this.#rounds = new Rounds(adapter.clock, () => this.#scan())
   }
 
   /** Disks attached now. */
@@ -56,34 +57,25 @@ export class ScsiBus implements DiskBus {
     return [...this.#units.values()].map(({ disk }) => disk)
   }
 
-  /** Compares what is there with what is attached. Calls that come meanwhile make one more round. */
+  /** Compares what is there with what is attached; resolves when that has been done once. */
   rescan(): Promise<void> {
-    this.#scanAgain = true
-    this.#scanning ??= this.#scan()
-    return this.#scanning
+    return this.#rounds.request()
   }
 
   /** Detaches everything; nothing is found any more. */
   async stop(): Promise<void> {
     this.#stopped = true
     for (const place of [...this.#units.keys()]) this.#detach(place)
-    await this.#scanning
+    await this.#rounds.stop()
   }
 
   async #scan(): Promise<void> {
     try {
-      while (this.#scanAgain && !this.#stopped) {
-        this.#scanAgain = false
-        const found = await Promise.all(this.#shape.targets.map((target) => this.#scanTarget(target)))
-        if (this.#stopped) return
-        await this.#settle(found.flat())
-      }
+      const found = await Promise.all(this.#shape.targets.map((target) => this.#scanTarget(target)))
+      if (!this.#stopped) await this.#settle(found.flat())
     } catch (error) {
-      if (!this.#stopped && !this.adapter.closed) {
-        this.log.log('error', `${this.#shape.simName}: bus scan failed: ${messageOf(error)}`)
-      }
-    } finally {
-      this.#scanning = undefined
+      if (this.#stopped || this.adapter.closed) return
+      this.log.log('error', `${this.#shape.simName}: bus scan failed: ${messageOf(error)}`, 'scan')
     }
   }
 
