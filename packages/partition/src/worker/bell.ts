@@ -9,8 +9,6 @@ interface AsyncAtomics {
 
 const { waitAsync } = Atomics as unknown as AsyncAtomics
 
-/** Words that a bell takes. */
-export const BELL_WORDS = 2
 const COUNT = 0
 const WAITING = 1
 
