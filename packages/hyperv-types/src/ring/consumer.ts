@@ -15,6 +15,9 @@ export const ReadResult = {
 } as const
 export type ReadResult = (typeof ReadResult)[keyof typeof ReadResult]
 
+/** Added to what `read` answers when the producer waits for room and has it now: signal it. */
+export const SIGNAL_PRODUCER = 4
+
 /** Why `drain` came back. */
 export const DrainResult = {
   /** The ring is empty and unmasked: the producer signals its next packet. */
@@ -57,6 +60,12 @@ export interface RingConsumer {
 
   /** Copies the next packet into private memory, checks it, and presents it as `packet`. Frees nothing before `commit`. */
   next(): ReadResult
+
+  /**
+   * `next` and `commit` in one, for a reader of single packets. Room goes back only when there was a packet.
+   * @returns a `ReadResult`, and `SIGNAL_PRODUCER` more when that is due
+   */
+  read(): number
 
   /**
    * Gives the room of all packets taken back to the producer.

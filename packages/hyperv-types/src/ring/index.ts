@@ -1,5 +1,11 @@
 export { initRing } from './access.ts'
-export { DrainResult, ReadResult, type RingConsumer, type RingHandler } from './consumer.ts'
+export {
+  DrainResult,
+  ReadResult,
+  type RingConsumer,
+  type RingHandler,
+  SIGNAL_PRODUCER,
+} from './consumer.ts'
 export { type RingEngine, scriptEngine } from './engine.ts'
 export { RingError, type RingErrorCode } from './errors.ts'
 export * from './layout.ts'

@@ -1,6 +1,6 @@
 import type { RingMemory } from './access.ts'
 import type { RingConsumer, RingHandler } from './consumer.ts'
-import { DrainResult, ReadResult } from './consumer.ts'
+import { DrainResult, ReadResult, SIGNAL_PRODUCER } from './consumer.ts'
 import { badIndex, badLengths, isIndex, tooFewBytes } from './corruption.ts'
 import { drainRing } from './drain.ts'
 import { DESCRIPTOR_BYTES, TRAILER_BYTES } from './layout.ts'
@@ -67,6 +67,12 @@ export class ScriptConsumer implements RingConsumer {
     }
     this.packets++
     return ReadResult.PACKET
+  }
+
+  read(): number {
+    const found = this.next()
+    if (found !== ReadResult.PACKET && found !== ReadResult.OVERSIZED) return found
+    return this.commit() ? found | SIGNAL_PRODUCER : found
   }
 
   commit(): boolean {

@@ -6,6 +6,7 @@ import {
   PacketType,
   ReadResult,
   RingError,
+  SIGNAL_PRODUCER,
   WriteResult,
 } from '@bis/hyperv-types/ring'
 import { expect } from 'vitest'
@@ -221,6 +222,29 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
       expect(consumer.commit()).toBe(false)
       expect(send(producer, pattern(40))).toBe(WRITTEN)
       expect(control[PENDING]).toBe(0)
+    },
+  },
+  {
+    name: 'read takes a packet, gives its room back, and tells of a signal that is due',
+    run(bed) {
+      const { producer, consumer, control } = ends(bed, { longest: 64, start: D - 64 })
+      let sent = 0
+      while (send(producer, pattern(40, sent)) !== RING_FULL) sent++
+      expect(consumer.read()).toBe(PACKET | SIGNAL_PRODUCER)
+      expect(payloadOf(consumer.packet)).toEqual(Array.from(pattern(40, 0)))
+      expect(control[READ]).toBe(0)
+      expect(consumer.signals).toBe(1)
+      expect(consumer.next()).toBe(PACKET)
+      expect(consumer.read()).toBe(PACKET) // gives both back
+      expect(control[READ]).toBe(128)
+      for (let i = 3; i < sent; i++) expect(consumer.read()).toBe(PACKET)
+      expect(consumer.read()).toBe(EMPTY)
+      send(producer, pattern(100))
+      control[PENDING] = D - 128
+      expect(consumer.read()).toBe(OVERSIZED | SIGNAL_PRODUCER)
+      expect(consumer.packet.length).toBe(120)
+      control[WRITE] = 3
+      expect(consumer.read()).toBe(CORRUPT)
     },
   },
   {

@@ -1,5 +1,5 @@
 import type { RingConsumer, RingProducer } from '@bis/hyperv-types/ring'
-import { DrainResult, NO_BYTES, PacketType, ReadResult, WriteResult } from '@bis/hyperv-types/ring'
+import { DrainResult, NO_BYTES, PacketType, ReadResult, SIGNAL_PRODUCER, WriteResult } from '@bis/hyperv-types/ring'
 import { describe, expect, it } from 'vitest'
 import { ScriptConsumer } from '../../src/ring/script-consumer.ts'
 import { ScriptProducer } from '../../src/ring/script-producer.ts'
@@ -72,6 +72,21 @@ const packetByPacket: Reader = (consumer, ends) => {
   return taken
 }
 
+/** The same by `read`. */
+const readOne: Reader = (consumer, ends) => {
+  let taken = 0
+  do {
+    for (;;) {
+      const found = consumer.read()
+      if (found === ReadResult.EMPTY) break
+      expect(found & ~SIGNAL_PRODUCER).toBe(ReadResult.PACKET)
+      taken++
+      if ((found & SIGNAL_PRODUCER) !== 0) ends.toConsumer.ring(PRODUCER)
+    }
+  } while (consumer.readable() !== 0)
+  return taken
+}
+
 interface Scene {
   /** Packet without trailer. */
   readonly length: number
@@ -128,14 +143,16 @@ describe.each(kinds)('every interleaving of a writer and a reader (%#)', (make) 
   it('[RB-01] of a ring with few packets, given back one by one, lets the writer go on', async () => {
     const ends = await make()
     for (const length of [672, 1000, 2032, 2040, 4080]) {
-      const report = play(ends, {
-        length,
-        before: capacity(length),
-        packets: length < 2000 ? 1 : 2,
-        read: packetByPacket,
-        start: 4088,
-      })
-      expect(report.stuck, `length ${length}`).toBeUndefined()
+      for (const read of [packetByPacket, readOne]) {
+        const report = play(ends, {
+          length,
+          before: capacity(length),
+          packets: length < 2000 ? 1 : 2,
+          read,
+          start: 4088,
+        })
+        expect(report.stuck, `length ${length}`).toBeUndefined()
+      }
     }
   }, 60_000)
 
@@ -151,7 +168,7 @@ describe.each(kinds)('every interleaving of a writer and a reader (%#)', (make) 
 
   it('[RB-02] of an empty ring lets the reader go on', async () => {
     const ends = await make()
-    for (const read of [drain(1000), drain(1), packetByPacket]) {
+    for (const read of [drain(1000), drain(1), packetByPacket, readOne]) {
       for (const batch of [false, true]) {
         const report = play(ends, { length: 64, before: 0, packets: 3, read, batch })
         expect(report.stuck).toBeUndefined()

@@ -348,10 +348,12 @@
       (i32.sub (local.get $write) (local.get $read))
       (select (i32.load offset=4 (local.get $c)) (i32.const 0) (i32.gt_u (local.get $read) (local.get $write)))))
 
-  ;; Copies the next packet to the scratch: its descriptor, which is checked in its copy, then the rest.
-  ;; Result: 0 empty, 1 packet, 2 too long (in the scratch its lengths, both the whole, and else 0), 3 dead ring.
-  (func (export "next") (param $c i32) (result i32)
-    (local $size i32) (local $read i32) (local $write i32) (local $readable i32) (local $from i32)
+  ;; Copies the next packet to the scratch: its descriptor, which is checked in its copy, then the rest. If $give_back,
+  ;; commits it, and whatever was taken before.
+  ;; Result: 0 empty, 1 packet, 2 too long (in the scratch its lengths, both the whole, and else 0), 3 dead ring; and 4 more
+  ;; when the producer must be signalled.
+  (func (export "next") (param $c i32) (param $give_back i32) (result i32)
+    (local $size i32) (local $read i32) (local $next i32) (local $taken i32) (local $pending i32) (local $write i32) (local $readable i32) (local $from i32)
     (local $descriptor v128) (local $header_length i32) (local $length i32) (local $end i32)
     (if (i32.load offset=32 (local.get $c)) (then (return (i32.const 3))))
     (local.set $read (i32.load offset=8 (local.get $c)))
@@ -398,8 +400,11 @@
         (i32.store offset=36 (local.get $c) (local.get $readable))
         (return (i32.const 3))))
     (local.set $end (i32.add (local.get $read) (local.get $end)))
-    (i32.store offset=8 (local.get $c)
-      (i32.sub (local.get $end) (select (local.get $size) (i32.const 0) (i32.ge_u (local.get $end) (local.get $size)))))
+    (local.set $next
+      (i32.sub
+        (local.get $end)
+        (select (local.get $size) (i32.const 0) (i32.ge_u (local.get $end) (local.get $size)))))
+    (i32.store offset=8 (local.get $c) (local.get $next))
     (if (i32.gt_u (local.get $length) (i32.load offset=20 (local.get $c)))
       (then
         (i64.store offset=64 (local.get $c) (i64.add (i64.load offset=64 (local.get $c)) (i64.const 1)))
@@ -407,7 +412,8 @@
         (i32.store offset=128 (local.get $c) (i32.shl (local.get $length) (i32.const 16)))
         (i32.store offset=132 (local.get $c) (local.get $length))
         (i64.store offset=136 (local.get $c) (i64.const 0))
-        (return (i32.const 2))))
+        (if (i32.eqz (local.get $give_back)) (then (return (i32.const 2))))
+        (return (i32.or (i32.const 2) (i32.shl (call $commit (local.get $c)) (i32.const 2))))))
     (if (i32.le_u (local.get $end) (local.get $size))
       (then
         (if (i32.gt_u (local.get $length) (i32.const 256))
@@ -429,22 +435,23 @@
           (i32.add (local.get $c) (i32.const 144))
           (i32.sub (local.get $length) (i32.const 16)))))
     (i64.store offset=40 (local.get $c) (i64.add (i64.load offset=40 (local.get $c)) (i64.const 1)))
-    (i32.const 1))
+    (if (i32.eqz (local.get $give_back)) (then (return (i32.const 1))))
+    ;; as $commit
+    (local.set $taken (i32.sub (local.get $next) (i32.load offset=12 (local.get $c))))
+    (i32.store offset=12 (local.get $c) (local.get $next))
+    (i32.atomic.store offset=4 (i32.load (local.get $c)) (local.get $next))
+    (local.set $pending (i32.atomic.load offset=12 (i32.load (local.get $c))))
+    (if (i32.eqz (local.get $pending)) (then (return (i32.const 1))))
+    (i32.or
+      (i32.const 1)
+      (i32.shl (call $owed (local.get $c) (local.get $taken) (local.get $pending)) (i32.const 2))))
 
-  ;; Gives the room of all packets taken back. The store is sequentially consistent, so the producer's words are loaded
-  ;; after everyone can see it. Result: 1 when the producer waits for room and has it by this step, else 0.
-  (func (export "commit") (param $c i32) (result i32)
-    (local $ring i32) (local $read i32) (local $taken i32) (local $pending i32) (local $free i32)
-    (local.set $read (i32.load offset=8 (local.get $c)))
-    (local.set $taken (i32.sub (local.get $read) (i32.load offset=12 (local.get $c))))
-    (if (i32.eqz (local.get $taken)) (then (return (i32.const 0))))
-    (if (i32.load offset=32 (local.get $c)) (then (return (i32.const 0))))
-    (i32.store offset=12 (local.get $c) (local.get $read))
-    (local.set $ring (i32.load (local.get $c)))
-    (i32.atomic.store offset=4 (local.get $ring) (local.get $read))
-    (local.set $pending (i32.atomic.load offset=12 (local.get $ring)))
-    (if (i32.eqz (local.get $pending)) (then (return (i32.const 0))))
-    (if (i32.eqz (i32.and (i32.atomic.load offset=64 (local.get $ring)) (i32.const 1))) (then (return (i32.const 0))))
+  ;; Whether a producer that asks for $pending bytes has room for them by the step of the last $taken bytes, which have been
+  ;; given back. Result: 1 or 0.
+  (func $owed (param $c i32) (param $taken i32) (param $pending i32) (result i32)
+    (local $free i32)
+    (if (i32.eqz (i32.and (i32.atomic.load offset=64 (i32.load (local.get $c))) (i32.const 1)))
+      (then (return (i32.const 0))))
     (if (i32.eqz (call $refresh_write (local.get $c))) (then (return (i32.const 0))))
     (if (i32.lt_s (local.get $taken) (i32.const 0))
       (then (local.set $taken (i32.add (local.get $taken) (i32.load offset=4 (local.get $c))))))
@@ -456,6 +463,21 @@
     (if (i32.gt_s (i32.sub (local.get $free) (local.get $taken)) (local.get $pending)) (then (return (i32.const 0))))
     (i64.store offset=48 (local.get $c) (i64.add (i64.load offset=48 (local.get $c)) (i64.const 1)))
     (i32.const 1))
+
+  ;; Gives the room of all packets taken back. The store is sequentially consistent, so the producer's words are loaded
+  ;; after everyone can see it. Result: 1 when the producer waits for room and has it by this step, else 0.
+  (func $commit (export "commit") (param $c i32) (result i32)
+    (local $ring i32) (local $read i32) (local $taken i32) (local $pending i32)
+    (local.set $read (i32.load offset=8 (local.get $c)))
+    (local.set $taken (i32.sub (local.get $read) (i32.load offset=12 (local.get $c))))
+    (if (i32.eqz (local.get $taken)) (then (return (i32.const 0))))
+    (if (i32.load offset=32 (local.get $c)) (then (return (i32.const 0))))
+    (i32.store offset=12 (local.get $c) (local.get $read))
+    (local.set $ring (i32.load (local.get $c)))
+    (i32.atomic.store offset=4 (local.get $ring) (local.get $read))
+    (local.set $pending (i32.atomic.load offset=12 (local.get $ring)))
+    (if (i32.eqz (local.get $pending)) (then (return (i32.const 0))))
+    (call $owed (local.get $c) (local.get $taken) (local.get $pending)))
 
   (func (export "mask") (param $c i32)
     (i32.atomic.store offset=8 (i32.load (local.get $c)) (i32.const 1)))

@@ -16,7 +16,7 @@ export interface RingCode {
   ): number
   publish(producer: number): number
   cancel_pending(producer: number): void
-  next(consumer: number): number
+  next(consumer: number, giveBack: 0 | 1): number
   commit(consumer: number): number
   mask(consumer: number): void
   unmask(consumer: number): number

@@ -84,7 +84,11 @@ export class WasmConsumer implements RingConsumer {
   }
 
   next(): ReadResult {
-    return this.#code.next(this.#stateAt) as ReadResult
+    return this.#code.next(this.#stateAt, 0) as ReadResult
+  }
+
+  read(): number {
+    return this.#code.next(this.#stateAt, 1)
   }
 
   commit(): boolean {
