@@ -85,7 +85,7 @@ export class ChannelLife {
     const refusal = this.#refuseModify(record, vp)
     if (refusal === undefined && record !== undefined) {
       this.#context.effect(() => this.#context.effects.retargetChannel(record, vp))
-    } else {
+    } else if (record?.client !== 'revoked') {
       this.#context.violation('bad-request', `channel ${channelId} to processor ${vp}: ${refusal}`)
     }
     const status = refusal === undefined ? VMBUS_STATUS_SUCCESS : VMBUS_STATUS_FAILURE
