@@ -75,7 +75,9 @@ describe('two guests on one switch', () => {
     pump(a, b)
     pump(b, a)
     await until(() => gotA === N && gotB === N, `arrival (${gotA}, ${gotB})`, 10_000).catch((error) => {
-      throw new Error(`${error}: ${gotA} ${gotB} ${JSON.stringify(a.adapter.counters)} ${JSON.stringify(a.hn.counters)}`)
+      throw new Error(
+        `${error}: ${gotA} ${gotB} ${JSON.stringify(a.adapter.counters)} ${JSON.stringify(a.hn.counters)}`,
+      )
     })
     expect(a.adapter.counters.rxNoBuffer + b.adapter.counters.rxNoBuffer).toBe(0)
     expect(a.hn.counters.rxAckFailed + b.hn.counters.rxAckFailed).toBe(0)

@@ -1,6 +1,5 @@
-import type { NetworkAdapterOptions } from '@bis/host'
+import type { HostReleaseName, NetworkAdapterOptions } from '@bis/host'
 import { Host, hostRelease, NetworkAdapter, VirtualSwitch } from '@bis/host'
-import type { HostReleaseName } from '@bis/host'
 import type { EthernetInterface } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
 import type { MachineOptions } from '@bis/machine'
