@@ -7,7 +7,10 @@ interface AsyncAtomics {
   ): { readonly async: false } | { readonly async: true; readonly value: Promise<unknown> }
 }
 
-const { waitAsync } = Atomics as unknown as AsyncAtomics
+const { waitAsync } = Atomics as unknown as Partial<AsyncAtomics>
+
+/** Whether this platform can wait for another thread without blocking. */
+export const canWait = waitAsync !== undefined
 
 const COUNT = 0
 const WAITING = 1
@@ -47,6 +50,7 @@ export class Bell {
       Atomics.store(this.#words, this.#base + WAITING, 0)
       return false
     }
+    if (waitAsync === undefined) return false
     const result = waitAsync(this.#words, this.#base + COUNT, count)
     if (!result.async) return false
     void result.value.then(woken)

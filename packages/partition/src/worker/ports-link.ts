@@ -4,6 +4,7 @@ import type { LinkEnd } from '@bis/hyperv-types/vmbus-user'
 import { RemotePorts, RemoteRoot, TransportError } from '@bis/hyperv-types/vmbus-user'
 import { acceptedConnections } from '../accepted-connections.ts'
 import type { Partition } from '../partition.ts'
+import { canWait } from './bell.ts'
 import { FrameRing } from './frame-ring.ts'
 import { SharedLink } from './shared-link.ts'
 
@@ -36,10 +37,11 @@ export interface PortsLink {
 
 /**
  * Offers the ports of a partition to another thread.
- * @throws TransportError `mapping` when the partition's memory cannot be shared between threads
+ * @throws TransportError `mapping` when the partition's memory cannot be shared between threads, or the platform has no way to
  * @throws PartitionError `already-connected`
  */
 export function offerPorts(partition: Partition, clock: Clock = systemClock): PortsLink {
+  if (!canWait) throw new TransportError('mapping', 'this platform has no Atomics.waitAsync, which threads wait with')
   const regions = partition.memory.regions.map(({ gpa, byteLength, bytes, kind, wasm }) => {
     const store = wasm ?? (bytes.buffer instanceof SharedArrayBuffer ? bytes.buffer : undefined)
     if (store === undefined) {

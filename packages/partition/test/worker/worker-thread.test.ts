@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { bundle } from '@bis/build/bundle'
+import { fuzzRuns } from '@bis/build/fuzz'
 import { GuestMemory } from '@bis/hyperv-types'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SynicGuest } from '../../src/compliance/index.ts'
@@ -50,7 +51,7 @@ describe('a root in a worker thread', () => {
 
   it('never misses a wake-up in a game of ping-pong', async () => {
     const { guest, partition } = boot()
-    for (let i = 1; i <= 3000; i++) {
+    for (let i = 1; i <= fuzzRuns(3000); i++) {
       expect(guest.signal(i % 2048)).toBe(0)
       await until(`answer ${i}`, () => guest.events.length === i)
     }
