@@ -55,6 +55,7 @@ export {
   memoryLayout,
   type RegionSpec,
 } from './memory/guest-memory.ts'
+export { attachMemory, linkMemory, type MemoryLink } from './memory/memory-link.ts'
 export * from './memory/page.ts'
 export { PageAllocator, type PageConstraint, type PageRun } from './memory/page-allocator.ts'
 export { ManualClock } from './runtime/manual-clock.ts'

@@ -22,6 +22,7 @@ import { discover } from '../platform/discovery.ts'
 import { MmioAllocator } from '../platform/mmio.ts'
 import type { PlatformEvents } from '../platform/platform.ts'
 import type { ReferenceTime } from '../platform/reference-time.ts'
+import type { ChannelDescriptor, ProcessorLink } from '../worker/link-data.ts'
 import { ChannelTable } from './channel-table.ts'
 import { BusCounters } from './counters.ts'
 import { dispatch } from './dispatch.ts'
@@ -31,6 +32,7 @@ import type { IsolationPolicy } from './isolation.ts'
 import { isolatedMinVersion, isolationRefusal } from './isolation.ts'
 import { OfferBook } from './offer-book.ts'
 import type { VmbusOptions } from './options.ts'
+import { ProcessorThreads } from './processor-threads.ts'
 import { ReopenList } from './reopen.ts'
 import { RunQueue } from './run-queue.ts'
 import type { VmbusTiming } from './timing.ts'
@@ -55,6 +57,7 @@ export class VmbusBus implements ChannelBus {
   readonly #table: ChannelTable
   readonly #offers: OfferBook
   readonly #router: InterruptRouter
+  readonly #threads: ProcessorThreads
   readonly #reopen = new ReopenList()
   #nextGpadl = VMBUS_FIRST_GPADL_HANDLE
   #lastCpu = 0
@@ -87,13 +90,16 @@ export class VmbusBus implements ChannelBus {
     const { counters, timing } = this
     const events: PlatformEvents = {
       onMessage: (_cpu, message) => this.#router.onMessage(message),
-      onEventFlags: (_cpu, flags) => this.#router.onEventFlags(flags),
+      onEventFlags: (cpu, flags) => this.#threads.interrupt(cpu, flags) || this.#router.onEventFlags(flags),
       onNmi: (cpu) => this.#nonMaskable(cpu),
     }
     const isolation = this.#isolation
     this.#link = new HostLink({ options, features, isolation, clock, log, pages, timing, counters, events })
     const { session, replies } = this.#link
-    const table = new ChannelTable((channelId) => this.#link.watch(channelId))
+    const table = new ChannelTable((channelId) => {
+      this.#link.watch(channelId)
+      this.#threads.useEventFlag(channelId)
+    })
     const refuses = (offer: ChannelOffer): string | undefined =>
       isolation && isolationRefusal(isolation, offer, this.features)
     const offers = new OfferBook({ bus: this, device, table, counters, log, refuses })
@@ -105,6 +111,14 @@ export class VmbusBus implements ChannelBus {
       schedule: (task) => this.schedule(task),
       deliver: (message) => dispatch(message, { session, replies, offers, counters }),
       interruptPage: () => this.#link.interruptPage,
+    })
+    this.#threads = new ProcessorThreads({
+      clock,
+      memory: hypervisor.memory,
+      table,
+      eventFlagsGpa: (cpu) => this.#link.eventFlagsGpa(cpu),
+      monitorPageGpa: ({ offer }) => this.#link.monitorPageGpa(offer),
+      channelEvent: (channelId) => this.#router.channelEvent(channelId),
     })
   }
 
@@ -189,6 +203,29 @@ export class VmbusBus implements ChannelBus {
   }
 
   /**
+   * Gives a processor to a thread of its own, which makes a `VirtualProcessor` (`@bis/vmbus/worker`) of this. Channels of
+   * the processor stay with the bus until they are handed over. From 2.4 on.
+   * @throws ChannelError `invalid-argument`, MemoryError `bad-region` for memory that threads cannot share
+   */
+  processorLink(cpu: number): ProcessorLink {
+    return this.#threads.link(cpu)
+  }
+
+  /** The processor's thread has ended; the bus serves its channels again. */
+  processorEnded(cpu: number): void {
+    this.#threads.end(cpu)
+  }
+
+  /**
+   * Lets the thread of a channel's processor serve it, until it is closed, rescinded, released by the thread, or taken
+   * back. Its own handlers hear nothing meanwhile, and `send` answers `gone`.
+   * @throws ChannelError `invalid-state`, `invalid-argument`
+   */
+  handOver(channel: VmbusChannel): ChannelDescriptor {
+    return this.#threads.handOver(channel)
+  }
+
+  /**
    * Switches the hypervisor's interfaces on, negotiates, and takes in the devices. Resolves when every device that the
    * machine booted with was probed and its attach has ended.
    * @throws VmbusError, MemoryError, HypervisorFault; nothing is left switched on then
@@ -223,7 +260,7 @@ export class VmbusBus implements ChannelBus {
     await this.#reopen.close(this.channels)
     await this.#offers.expectReturn()
     await this.#disconnect()
-    this.#link.switchOff()
+    await this.#switchOff()
   }
 
   /**
@@ -265,7 +302,13 @@ export class VmbusBus implements ChannelBus {
     await Promise.all(this.#table.list().map((channel) => channel.close().catch(() => {})))
     await this.#offers.idle()
     await this.#disconnect()
-    this.#link.switchOff()
+    await this.#switchOff()
+  }
+
+  async #switchOff(): Promise<void> {
+    const lost = await this.#threads.close()
+    for (const cpu of lost) this.log.log('error', `the thread of cpu ${cpu} does not end; its event flags are lost`)
+    this.#link.switchOff(lost)
   }
 
   async #crash(message: string): Promise<void> {

@@ -89,6 +89,16 @@ export class HostLink {
     return this.#platform?.vpIndex(cpu) ?? 0
   }
 
+  /** Guest-physical address of a processor's event flags; undefined while switched off. */
+  eventFlagsGpa(cpu: number): number | undefined {
+    return this.#platform?.eventFlagsGpa(cpu)
+  }
+
+  /** Address of the monitor page that a channel signals by; undefined when it signals otherwise. */
+  monitorPageGpa(offer: ChannelOffer): number | undefined {
+    return offer.monitorId !== undefined && this.#monitored ? this.#shared?.monitorToHost.gpa : undefined
+  }
+
   /** Takes interrupts for this channel from now on. */
   watch(channelId: number): void {
     this.#platform?.useEventFlag(channelId)
@@ -109,9 +119,9 @@ export class HostLink {
     this.#shared = shared
   }
 
-  /** Twice is once. */
-  switchOff(): void {
-    this.#platform?.stop()
+  /** Twice is once. @param lostProcessors those whose threads still look at their event flags */
+  switchOff(lostProcessors: readonly number[] = []): void {
+    this.#platform?.stop(lostProcessors)
     this.#platform = undefined
     this.#shared?.free()
     this.#shared = undefined

@@ -17,7 +17,7 @@ export interface RouterParts {
 export class InterruptRouter implements Runnable {
   readonly #parts: RouterParts
   readonly #inbox: SlotMessage[] = []
-  readonly #onEvent = (flag: number): void => this.#channelEvent(flag)
+  readonly #onEvent = (flag: number): void => this.channelEvent(flag)
   readonly #onSharedEvent = (flag: number): void => {
     if (flag === 0) this.#parts.interruptPage()?.take(this.#onEvent)
   }
@@ -47,7 +47,8 @@ export class InterruptRouter implements Runnable {
     this.#inbox.length = 0
   }
 
-  #channelEvent(flag: number): void {
+  /** An event for a channel, wherever it was found. */
+  channelEvent(flag: number): void {
     const entry = this.#parts.table.get(flag)
     if (entry === undefined) this.#parts.counters.strayEvents++
     else entry.channel.interrupt()

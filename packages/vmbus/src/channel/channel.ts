@@ -11,23 +11,18 @@ import type {
   PageRun,
 } from '@bis/hyperv-types'
 import { ChannelError, SendStatus } from '@bis/hyperv-types'
-import { encodeControlMessage, VMBUS_USER_DATA_BYTES, VmbusVersion } from '@bis/hyperv-types/vmbus'
+import { encodeControlMessage, VmbusVersion } from '@bis/hyperv-types/vmbus'
 import type { ChannelBus, ChannelOwner, Runnable } from './channel-bus.ts'
 import { ChannelCounters } from './counters.ts'
 import { DataPath, DEFAULT_BUDGET } from './data-path.ts'
 import { GpadlSet } from './gpadls.ts'
 import { ChannelLife } from './life.ts'
+import { checkCpu, checkOpenOptions, openMessage } from './open-request.ts'
+import type { Lease, Opened } from './opened.ts'
 import type { ChannelRings, RingRequest } from './rings.ts'
-import { allocateRings, checkRingRequest } from './rings.ts'
+import { allocateRings, reopenRings } from './rings.ts'
+import type { Signal } from './signal.ts'
 import { publishChannel } from './sysctl.ts'
-
-interface Opened {
-  readonly options: ChannelOpenOptions
-  readonly rings: ChannelRings
-  readonly gpadl: Gpadl
-  readonly path: DataPath
-  readonly unpublish: () => void
-}
 
 /** A channel of this bus: the interface that drivers see, and below it what the bus itself calls. */
 export class VmbusChannel implements Channel, Runnable {
@@ -122,15 +117,16 @@ export class VmbusChannel implements Channel, Runnable {
   }
 
   beginBatch(): void {
-    this.#opened?.path.beginBatch()
+    this.#opened?.path?.beginBatch()
   }
 
   endBatch(): void {
-    this.#opened?.path.endBatch()
+    this.#opened?.path?.endBatch()
   }
 
   async open(options: ChannelOpenOptions): Promise<void> {
-    const request = this.#checkOpen(options)
+    this.#refuseRescinded('open')
+    const request = checkOpenOptions(options, this.#bus)
     if (this.state === 'closing') await this.#tidying
     this.#life.to('opening')
     const abort = new AbortController()
@@ -161,12 +157,13 @@ export class VmbusChannel implements Channel, Runnable {
   }
 
   async setCpu(cpu: number): Promise<void> {
-    this.#checkCpu(cpu)
+    checkCpu(cpu, this.processorCount)
     this.#refuseRescinded('move')
     if (this.state !== 'open') {
       this.#cpu = cpu
       return
     }
+    if (this.#opened?.lease !== undefined) throw new ChannelError('invalid-state', `${this.#name} is lent to a thread`)
     const bus = this.#bus
     if (bus.version < VmbusVersion.V4_1) {
       throw new ChannelError('refused', `${this.#name} cannot move while it is open: that takes VMBus 4.1`)
@@ -207,12 +204,46 @@ export class VmbusChannel implements Channel, Runnable {
 
   /** The host signalled this channel. */
   interrupt(): void {
-    this.#opened?.path.interrupt()
+    this.#opened?.path?.interrupt()
   }
 
   /** Drains in a task: the bus schedules a channel when it was set up or may have missed a signal. */
   run(): void {
-    this.#opened?.path.run()
+    this.#opened?.path?.run()
+  }
+
+  /** The bus signals the host for a thread that has written into the rings. */
+  signalHost(): void {
+    this.#opened?.signal()
+  }
+
+  get fullRingPollMs(): number {
+    return this.#bus.timing.fullRingPollMs
+  }
+
+  /**
+   * Another thread serves the rings from now on; `send` answers `gone` here.
+   * @throws ChannelError `invalid-state` when the channel is not open, or lent already
+   */
+  lend(lease: Lease): Opened {
+    const opened = this.#opened
+    if (opened?.path === undefined) throw new ChannelError('invalid-state', `${this.#name} is not served here`)
+    this.#endPath(opened)
+    opened.lease = lease
+    return opened
+  }
+
+  /** Serves the rings here again. @throws ChannelError `invalid-state` when the thread does not let go of them */
+  async takeBack(): Promise<void> {
+    const opened = this.#opened
+    const { lease } = opened ?? {}
+    if (lease === undefined || opened === undefined) return
+    const quiet = await lease.end()
+    if (this.#opened !== opened || opened.lease !== lease) return
+    if (!quiet) throw new ChannelError('invalid-state', `the thread of ${this.#name} does not let go of its rings`)
+    opened.lease = undefined
+    opened.rings = reopenRings(opened.rings, (gpa) => this.#bus.ringEngine(gpa))
+    this.#serve(opened)
   }
 
   adopt(owner: ChannelOwner): void {
@@ -258,48 +289,25 @@ export class VmbusChannel implements Channel, Runnable {
     this.#tidying = this.#gpadls.teardownAll(this.#bus.timing.rescindMs).then((left) => {
       if (left > 0)
         this.#bus.log.log('warning', `${this.#name}: the host keeps ${left} shared buffers; their pages are lost`)
-      if (opened !== undefined) this.#bus.pages.free(opened.rings.run)
+      return opened === undefined ? undefined : this.#giveBack(opened)
     })
     await this.#tidying
   }
 
   /** The machine crashes: no handler runs from now on; everything else stays where it is. */
   halt(): void {
-    this.#opened?.path.stop()
+    this.#opened?.path?.stop()
   }
 
   /** The connection ended and the host dropped everything: nothing is left to take back. */
   dropped(): void {
     const opened = this.#takeOpened()
     this.#gpadls.dropped()
-    if (opened !== undefined) this.#bus.pages.free(opened.rings.run)
+    if (opened !== undefined) void this.#giveBack(opened)
   }
 
   get #name(): string {
     return `channel ${this.#offer.channelId}`
-  }
-
-  #checkOpen(options: ChannelOpenOptions): RingRequest {
-    this.#refuseRescinded('open')
-    const { txRingBytes, rxRingBytes, maxPacketBytes, userData, budget = DEFAULT_BUDGET } = options
-    const pendingSendSize = this.#bus.version >= VmbusVersion.V2_4
-    const request: RingRequest = { txRingBytes, rxRingBytes, maxPacketBytes, pendingSendSize }
-    checkRingRequest(request)
-    if (userData !== undefined && userData.length > VMBUS_USER_DATA_BYTES) {
-      const most = `OPEN_CHANNEL takes ${VMBUS_USER_DATA_BYTES}`
-      throw new ChannelError('invalid-argument', `${userData.length} bytes of user data: ${most}`)
-    }
-    if (!(Number.isInteger(budget) && budget >= 1))
-      throw new ChannelError('invalid-argument', `a budget of ${budget} packets`)
-    if (options.cpu !== undefined) this.#checkCpu(options.cpu)
-    if (options.signal?.aborted === true) throw new ChannelError('aborted', `gave up opening ${this.#name}`)
-    return request
-  }
-
-  #checkCpu(cpu: number): void {
-    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.#bus.processorCount) {
-      throw new ChannelError('invalid-argument', `cpu ${cpu}: this machine has ${this.#bus.processorCount}`)
-    }
   }
 
   #refuseRescinded(what: string): void {
@@ -316,38 +324,47 @@ export class VmbusChannel implements Channel, Runnable {
       throw error
     }
     let gpadl: Gpadl | undefined
+    let signalHost: Signal
     try {
       gpadl = await this.#gpadls.establish(rings.run, signal)
       const status = await this.#askOpen(options, rings, gpadl, signal)
       if (status !== 0) {
         throw new ChannelError('refused', `the host refused to open ${this.#name} (status 0x${status.toString(16)})`)
       }
+      signalHost = bus.makeSignal(this.#offer, options.monitored ?? true)
       this.#life.to('open')
     } catch (error) {
       this.#tidying = this.#undoOpen(rings, gpadl, error)
       throw error
     }
-    const { clock, log, timing } = bus
+    const top = this.#primary ?? this
+    const unpublish = publishChannel(this, top.offer.channelId, rings, top.#owner.device)
+    const opened: Opened = { options, rings, gpadl, signal: signalHost, unpublish, path: undefined, lease: undefined }
+    this.#opened = opened
+    this.#serve(opened)
+  }
+
+  /** Serves the rings here, from where they stand. */
+  #serve(opened: Opened): void {
+    const { rings, options, signal } = opened
+    const { clock, log, timing } = this.#bus
     this.#counters.follow(rings.producer, rings.consumer)
-    const path = new DataPath({
+    opened.path = new DataPath({
       producer: rings.producer,
       consumer: rings.consumer,
       handlers: options,
-      signal: bus.makeSignal(this.#offer, options.monitored ?? true),
+      signal,
       counters: this.#counters,
       clock,
       log,
       name: this.#name,
       budget: options.budget ?? DEFAULT_BUDGET,
       fullRingPollMs: timing.fullRingPollMs,
-      schedule: (task) => bus.schedule(task),
-      scheduleLater: (task) => bus.scheduleLater(task),
+      schedule: (task) => this.#bus.schedule(task),
+      scheduleLater: (task) => this.#bus.scheduleLater(task),
     })
-    const top = this.#primary ?? this
-    const unpublish = publishChannel(this, top.offer.channelId, rings, top.#owner.device)
-    this.#opened = { options, rings, gpadl, path, unpublish }
-    // The host may have signalled between its answer and now.
-    path.kick()
+    // The host may have signalled before there was anyone to hear it.
+    opened.path.kick()
   }
 
   #askOpen(options: ChannelOpenOptions, rings: ChannelRings, gpadl: Gpadl, signal: AbortSignal): Promise<number> {
@@ -362,22 +379,18 @@ export class VmbusChannel implements Channel, Runnable {
       signal,
       timeoutMs: bus.timing.replyMs,
     })
-    const message = encodeControlMessage(
-      'OPEN_CHANNEL',
-      {
-        child_relid: channelId,
-        openid: channelId,
-        ringbuffer_gpadlhandle: gpadl.handle,
-        target_vp: bus.vpIndex(this.#cpu),
-        downstream_ringbuffer_pageoffset: rings.downstreamPages,
-        userdata: options.userData ?? new Uint8Array(0),
-        signal_connection_id: this.#offer.connectionId,
-        event_flag: channelId,
-        flags: {},
-      },
-      bus.version,
-      bus.features,
-    )
+    const { connectionId } = this.#offer
+    const targetVp = bus.vpIndex(this.#cpu)
+    const { downstreamPages } = rings
+    const parts = {
+      channelId,
+      connectionId,
+      gpadl: gpadl.handle,
+      targetVp,
+      downstreamPages,
+      userData: options.userData,
+    }
+    const message = openMessage(parts, bus.version, bus.features)
     bus.post(message).catch((error: Error) => bus.replies.fail('open', channelId, error))
     return reply
   }
@@ -422,7 +435,7 @@ export class VmbusChannel implements Channel, Runnable {
       return
     }
     if (this.state === 'closing') await this.#postClose().catch(() => {})
-    this.#bus.pages.free(opened.rings.run)
+    await this.#giveBack(opened)
     await this.#gpadls.teardown(opened.gpadl).catch((error: unknown) => {
       const why = error instanceof Error ? error.message : String(error)
       this.#bus.log.log('warning', `${this.#name}: its rings stay with the host: ${why}`)
@@ -435,14 +448,31 @@ export class VmbusChannel implements Channel, Runnable {
     return this.#bus.post(message)
   }
 
-  /** Ends the data path; whoever takes the rings gives their pages back. */
+  /** Ends the service of the rings, here or elsewhere; whoever takes this gives their pages back. */
   #takeOpened(): Opened | undefined {
     const opened = this.#opened
     if (opened === undefined) return undefined
     this.#opened = undefined
-    this.#counters.settle()
-    opened.path.stop()
+    this.#endPath(opened)
     opened.unpublish()
     return opened
+  }
+
+  #endPath(opened: Opened): void {
+    if (opened.path === undefined) return
+    this.#counters.settle()
+    opened.path.stop()
+    opened.path = undefined
+  }
+
+  /** Gives the rings' pages back when no thread touches them any more. */
+  async #giveBack({ rings, lease }: Opened): Promise<void> {
+    const quiet = (await lease?.end()) ?? true
+    if (quiet) {
+      this.#bus.pages.free(rings.run)
+    } else {
+      this.#bus.log.log('error', `${this.#name}: its thread does not let go of the rings; their pages are lost`)
+      this.#bus.pages.leak(rings.run)
+    }
   }
 }

@@ -58,3 +58,11 @@ export function allocateRings(
   const longest = Math.min(most, Math.ceil((request.maxPacketBytes ?? most) / 8) * 8)
   return { run, downstreamPages, producer: engine.producer(outgoing), consumer: engine.consumer(incoming, longest) }
 }
+
+/** New ends of rings in use, after those before were closed: they go on where the rings stand. */
+export function reopenRings(rings: ChannelRings, engineAt: (gpa: number) => RingEngine): ChannelRings {
+  const { run, downstreamPages, consumer } = rings
+  const { outgoing, incoming } = splitRingPair(run.bytes, downstreamPages)
+  const engine = engineAt(run.gpa)
+  return { ...rings, producer: engine.producer(outgoing), consumer: engine.consumer(incoming, consumer.longestPacket) }
+}

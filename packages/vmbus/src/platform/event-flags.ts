@@ -30,6 +30,18 @@ export class EventFlags {
     if (needed > this.#used) this.#used = needed
   }
 
+  /** As {@link use}, in a second view of the row: what is set there is for it. */
+  widen(words: number): void {
+    this.#used = Math.max(this.#used, Math.min(words, this.#words.length))
+  }
+
+  /** Wakes threads that wait for flags of this row, where there are any set. */
+  notify(): void {
+    for (let word = 0; word < this.#used; word++) {
+      if (Atomics.load(this.#words, word) !== 0) Atomics.notify(this.#words, word)
+    }
+  }
+
   /** Clears every flag that is set and reports it; clearing comes first, so that a signal meanwhile sets it again. */
   take(report: (flag: number) => void): void {
     for (let word = 0; word < this.#used; word++) {

@@ -54,6 +54,11 @@ export class Platform {
     return this.#synics[cpu]?.vpIndex ?? 0
   }
 
+  /** Guest-physical address of a processor's VMBus event flags; undefined for a processor that is not there. */
+  eventFlagsGpa(cpu: number): number | undefined {
+    return this.#synics[cpu]?.eventFlagsGpa
+  }
+
   /** Scans event flags up to this one from now on, on every processor. */
   useEventFlag(flag: number): void {
     for (const { flags } of this.#synics) flags.use(flag)
@@ -71,8 +76,8 @@ export class Platform {
   }
 
   /** SynIC of every processor, TSC page, hypercall page and guest OS id. Source: FreeBSD, Linux `hyperv_cleanup`. */
-  stop(): void {
-    for (const synic of this.#synics.splice(0).reverse()) synic.disable()
+  stop(lostProcessors: readonly number[] = []): void {
+    for (const synic of this.#synics.splice(0).reverse()) synic.disable(lostProcessors.includes(synic.cpu))
     for (let cpu = 0; cpu < this.#hypervisor.processorCount; cpu++)
       this.#hypervisor.setVector(cpu, NMI_VECTOR, undefined)
     this.#crashReport?.free()

@@ -1,5 +1,7 @@
 import type { Hypervisor, PageAllocator, PageRun } from '@bis/hyperv-types'
+import { PAGE_SIZE } from '@bis/hyperv-types'
 import {
+  EVENT_FLAGS_BYTES,
   Msr,
   SynicMessageType,
   scontrolMsr,
@@ -89,11 +91,20 @@ export class ProcessorSynic {
     }
   }
 
-  /** Controller off, SINTs masked, pages off; then the pages are ours again. */
-  disable(): void {
+  /**
+   * Controller off, SINTs masked, pages off; then the pages are ours again.
+   * @param flagsLost a thread still looks at the event flags: their page is never used again
+   */
+  disable(flagsLost = false): void {
     this.#off()
     releasePage(this.#options, this.#messages)
-    releasePage(this.#options, this.#events)
+    if (flagsLost && this.#events.run !== undefined) this.#options.pages.leak(this.#events.run)
+    else releasePage(this.#options, this.#events)
+  }
+
+  /** Where the processor's VMBus event flags lie. */
+  get eventFlagsGpa(): number {
+    return this.#events.pfn * PAGE_SIZE + VMBUS_MESSAGE_SINT * EVENT_FLAGS_BYTES
   }
 
   /** Looks at the message slot without an interrupt: for a processor that is stopped. */
@@ -156,7 +167,7 @@ export class ProcessorSynic {
 
 function takePage({ pages, hypervisor, hostOwnedPages }: SynicOptions, enabled: number, pfn: number): Overlay {
   if (hostOwnedPages && enabled === 1)
-    return { bytes: hypervisor.memory.bytesAt(pfn * 4096, 4096), pfn, run: undefined }
+    return { bytes: hypervisor.memory.bytesAt(pfn * PAGE_SIZE, PAGE_SIZE), pfn, run: undefined }
   const run = pages.allocate(1)
   return { bytes: run.bytes, pfn: run.pfn, run }
 }
