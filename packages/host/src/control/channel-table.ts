@@ -18,13 +18,14 @@ export class ChannelTable {
   readonly #context: ControlContext
   readonly #records = new Map<number, ChannelRecord>()
   readonly #byId = new Map<number, ChannelRecord>()
-  readonly #ids = new IdPool(1)
+  readonly #ids: IdPool
   readonly #monitorIds = new IdPool(0)
   #nextKey = 1
   #nextOrder = 0
 
   constructor(context: ControlContext) {
     this.#context = context
+    this.#ids = new IdPool(1, context.limits.chooseChannelId)
   }
 
   get records(): Iterable<ChannelRecord> {

@@ -104,6 +104,8 @@ export interface ControlLimits {
   readonly incompleteGpadls: number
   /** Messages held back for a guest that paused the connection. */
   readonly pausedMessages: number
+  /** Where to look for a free channel id, from 0 to `limit` - 1. Without it: the lowest. */
+  readonly chooseChannelId: ((limit: number) => number) | undefined
   /** Whether the guest has a virtual processor of this index. */
   isProcessor(vp: number): boolean
   /** Whether all of these bytes is guest memory. */

@@ -40,6 +40,8 @@ export interface FaultPlan {
     /** Milliseconds after which a device that was taken away comes back; default: never. */
     readonly returnAfterMs?: number
   }
+  /** Channel ids are given out in no order, so that a device has another one after each connect. */
+  readonly shuffledChannelIds?: boolean
   /** Longest delay in milliseconds; default 50. */
   readonly delayMs?: number
 }

@@ -24,6 +24,11 @@ export class Faults {
     return new FaultyDevice(device, this.#plan, this.#dice, host)
   }
 
+  /** Set when channel ids are to be given out in no order. */
+  get chooseChannelId(): ((limit: number) => number) | undefined {
+    return this.#plan.shuffledChannelIds === true ? (limit) => this.#dice.below(limit) : undefined
+  }
+
   /** Called before a signal for a ring in one piece. */
   beforeSignal(hostToGuest: Uint8Array): void {
     if (this.#dice.happens(this.#plan.ringsDamaged)) damageRing(hostToGuest, this.#dice)

@@ -31,12 +31,14 @@ export function controlLimits(
   release: HostRelease,
   quotas: ServerQuotas,
   versions: VersionPolicy,
+  chooseChannelId: ((limit: number) => number) | undefined,
 ): ControlLimits {
   const gpadlBytes = quotas.gpadlBytes ?? release.gpadlQuota
   return {
     maxVersion: Math.min(release.vmbusVersion, versions.maxVersion ?? release.vmbusVersion),
     features: release.vmbusFeatures & (versions.features ?? release.vmbusFeatures),
     refuseVersions: versions.refuseVersions ?? [],
+    chooseChannelId,
     isProcessor: (vp) => ports.hasProcessor?.(vp) ?? vp < ports.processorCount,
     gpadlPages: Math.floor(gpadlBytes / PAGE_SIZE),
     gpadls: quotas.gpadls ?? 4096,

@@ -108,7 +108,7 @@ export class VmbusServer {
     this.name = options.name ?? 'guest'
     this.#log = new LimitedLog(options.log ?? silentLogger, clock)
     this.#control = new ControlPlane(
-      controlLimits(ports, release, options.quotas ?? {}, options.versions ?? {}),
+      controlLimits(ports, release, options.quotas ?? {}, options.versions ?? {}, this.#faults?.chooseChannelId),
       this.#effects(),
     )
     this.#open = new OpenChannels({

@@ -397,6 +397,17 @@ describe('reset', () => {
     await guest.server[Symbol.asyncDispose]()
   })
 
+  it('[SR-01] gives devices other ids on the next connection when asked to', async () => {
+    const guest = new TestGuest({ faults: { seed: 1, shuffledChannelIds: true } })
+    for (const n of [1, 2, 3]) guest.server.offer(new EchoDevice(n))
+    const first = await guest.connect()
+    const second = await guest.connect()
+    expect(second.map(({ offer }) => offer.if_instance)).toEqual(first.map(({ offer }) => offer.if_instance))
+    expect(second.map(({ child_relid }) => child_relid)).not.toEqual(first.map(({ child_relid }) => child_relid))
+    const old = await guest.connect(VmbusVersion.V1_1)
+    expect(old.every(({ child_relid }) => child_relid > 0 && child_relid < 256)).toBe(true)
+  })
+
   it('offers the devices again in the same order on the next connection', async () => {
     const guest = new TestGuest()
     for (const n of [3, 1, 2]) guest.server.offer(new EchoDevice(n))

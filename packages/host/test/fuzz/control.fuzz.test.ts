@@ -40,6 +40,7 @@ class Run {
         gpadls: 12,
         incompleteGpadls: 3,
         pausedMessages: 8,
+        chooseChannelId: undefined,
         isProcessor: (vp) => vp < 4,
         isMemory: (gpa, length) => gpa >= 0 && gpa + length <= 4 * 2 ** 20,
       },
@@ -218,19 +219,23 @@ const REACHED = [
 ]
 
 describe('control plane', () => {
-  it(`[GM-10] [HH-05] [HH-08] [HH-10] keeps its invariants over ${SEQUENCES} random sequences`, () => {
-    const sent = new Map<string, number>()
-    for (let seed = fuzzSeed; seed < fuzzSeed + SEQUENCES; seed++) {
-      const run = new Run(seed, sent)
-      try {
-        for (let step = 0; step < STEPS; step++) run.step()
-        run.finish()
-      } catch (error) {
-        throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error })
+  it(
+    `[GM-10] [HH-05] [HH-08] [HH-10] keeps its invariants over ${SEQUENCES} random sequences`,
+    () => {
+      const sent = new Map<string, number>()
+      for (let seed = fuzzSeed; seed < fuzzSeed + SEQUENCES; seed++) {
+        const run = new Run(seed, sent)
+        try {
+          for (let step = 0; step < STEPS; step++) run.step()
+          run.finish()
+        } catch (error) {
+          throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error })
+        }
       }
-    }
-    // The sequences are worth nothing when they do not get anywhere.
-    for (const what of REACHED) expect(sent.get(what) ?? 0, what).toBeGreaterThan(SEQUENCES / 100)
-    if (process.env['BIS_FUZZ_SHOW'] !== undefined) console.log(Object.fromEntries(sent))
-  }, fuzzTimeout(120_000))
+      // The sequences are worth nothing when they do not get anywhere.
+      for (const what of REACHED) expect(sent.get(what) ?? 0, what).toBeGreaterThan(SEQUENCES / 100)
+      if (process.env['BIS_FUZZ_SHOW'] !== undefined) console.log(Object.fromEntries(sent))
+    },
+    fuzzTimeout(120_000),
+  )
 })

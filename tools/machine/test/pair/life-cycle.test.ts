@@ -76,7 +76,7 @@ class Play {
     this.clock = new SteppedClock(this.#below)
     const release = HOST_RELEASES[2 + this.#below(HOST_RELEASES.length - 2)] ?? '2025'
     this.host = new Host({ release, clock: this.clock })
-    this.guest = new RealGuest(this.host, this.clock)
+    this.guest = new RealGuest(this.host, this.clock, { server: { faults: { seed, shuffledChannelIds: true } } })
   }
 
   async run(): Promise<void> {
@@ -93,6 +93,7 @@ class Play {
       }
       await this.clock.advance(2_000)
       this.#agree()
+      await this.#sleep()
       // A guest that keeps the protocol is never told that it broke it.
       expect(this.guest.server.counters.violations).toEqual({})
       await this.#shutDown()
@@ -203,11 +204,29 @@ class Play {
 
   async #ends(what: string, promise: Promise<void>): Promise<void> {
     let ended = false
-    promise.then(() => {
-      ended = true
-    }, (error: unknown) => this.errors.push(error))
+    promise.then(
+      () => {
+        ended = true
+      },
+      (error: unknown) => this.errors.push(error),
+    )
     await this.clock.advance(30_000)
     if (!ended) throw new Error(`${what} does not end`)
+  }
+
+  /** Suspends and resumes the guest while the host takes a device away and brings another. */
+  async #sleep(): Promise<void> {
+    await this.#ends('suspend', this.guest.tree.suspend())
+    expect(this.guest.server.connection).toBeUndefined()
+    const [gone] = this.#ports.keys()
+    if (gone !== undefined && this.#below(2) === 0) {
+      void this.#ports.get(gone)?.revoke()
+      this.#ports.delete(gone)
+    }
+    const missing = [1, 2, 3, 4].find((n) => !this.#ports.has(n) && n !== gone)
+    if (missing !== undefined) this.#offer(missing)
+    await this.#ends('resume', this.guest.tree.resume())
+    this.#agree()
   }
 
   async #shutDown(): Promise<void> {
@@ -226,7 +245,7 @@ class Play {
 
 describe('both ends of the bus', () => {
   it(
-    '[CL-01] [CL-03] [CL-05] [CL-06] [CL-09] agree after any course of offers, opens, closes, rescinds and traffic',
+    '[CL-01] [CL-03] [CL-05] [CL-06] [CL-09] [SR-01] [SR-02] agree after any course of offers, opens, closes, rescinds, traffic and sleep',
     async () => {
       for (let run = 0; run < fuzzRuns(20); run++) {
         try {
