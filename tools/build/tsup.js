@@ -1,18 +1,21 @@
 import { readFileSync } from 'node:fs'
 import { defineConfig } from 'tsup'
+import { writeTypes } from './types.js'
 
 /**
  * The build of a package: one entry for each export path whose `@bis/source` condition names a file,
  * as ESM and CommonJS with types for both.
  */
 export function library(options = {}) {
-  const sources = Object.values(readManifest().exports).map((target) => target?.['@bis/source'])
+  const sources = Object.values(readManifest().exports)
+    .map((target) => target?.['@bis/source'])
+    .filter((source) => source !== undefined)
   return defineConfig({
-    entry: entries(sources.filter((source) => source !== undefined)),
+    entry: entries(sources),
     format: ['esm', 'cjs'],
     target: 'node20',
     platform: 'neutral',
-    dts: true,
+    onSuccess: async () => writeTypes(sources),
     sourcemap: true,
     clean: true,
     splitting: true,
