@@ -14,7 +14,7 @@ export class LogWriter {
   readonly #backend: Backend
   readonly #logOffset: number
   readonly #logLength: number
-  readonly guid: Uint8Array
+  #guid: Uint8Array
   #position = 0
   #sequence = 0
 
@@ -22,7 +22,16 @@ export class LogWriter {
     this.#backend = backend
     this.#logOffset = logOffset
     this.#logLength = logLength
-    this.guid = guid
+    this.#guid = guid
+  }
+
+  get guid(): Uint8Array {
+    return this.#guid
+  }
+
+  /** Begins a new log behind the old one's last entry; a header must name it once it has a stable entry. */
+  restart(guid: Uint8Array): void {
+    this.#guid = guid
   }
 
   /** Writes one entry; the caller flushes. After a failure the same place is used again. */
@@ -32,7 +41,7 @@ export class LogWriter {
   ): Promise<void> {
     const position = this.#position
     const sequence = this.#sequence + 1
-    const bytes = encodeLogEntry({ sequence, tail: position, logGuid: this.guid, sectors, ...file })
+    const bytes = encodeLogEntry({ sequence, tail: position, logGuid: this.#guid, sectors, ...file })
     const first = Math.min(bytes.length, this.#logLength - position)
     await this.#backend.write(this.#logOffset + position, bytes.subarray(0, first))
     if (first < bytes.length) await this.#backend.write(this.#logOffset, bytes.subarray(first))

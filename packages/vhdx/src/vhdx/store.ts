@@ -199,9 +199,12 @@ export class VhdxStore implements BlockStore {
     const { space, log } = this.#open()
     const { end } = await this.#scan()
     await flush()
-    // The log must not promise a size that the file will not have.
+    // The log must not promise a size that the file will not have. Some programs hold all entries of a log to that,
+    // so older entries must not be of this log any more.
+    log.restart(randomGuid(this.#environment))
     await log.append([], { flushedFileSize: end, lastFileSize: end })
     await flush()
+    await this.#image.headers.update({ logGuid: log.guid })
     await space.cutTail(end)
   }
 

@@ -25,7 +25,7 @@ export class SectorHistory {
   /** Content for a write, and what to call when it is issued and when it has resolved. */
   write(offset: number, length: number, now: () => number): { bytes: Uint8Array; done(): void } {
     const tag = this.#nextTag++
-    return { bytes: this.#content(offset, length, tag), done: this.#note(offset, length, tag, now) }
+    return { bytes: sectorContent(this.#sectorSize, offset, length, tag), done: this.#note(offset, length, tag, now) }
   }
 
   /** A trim or zeroing: old content or zeros until a flush, if `certain` zeros after. */
@@ -94,14 +94,15 @@ export class SectorHistory {
       for (const version of added) version.completed = completed
     }
   }
+}
 
-  #content(offset: number, length: number, tag: number): Uint8Array {
-    const bytes = new Uint8Array(length)
-    const view = viewOf(bytes)
-    for (let at = 0; at < length; at += 8) {
-      view.setUint32(at, tag, true)
-      view.setUint32(at + 4, Math.floor((offset + at) / this.#sectorSize), true)
-    }
-    return bytes
+/** Sectors that carry their number and a tag, in every eight bytes. */
+export function sectorContent(sectorSize: number, offset: number, length: number, tag: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  const view = viewOf(bytes)
+  for (let at = 0; at < length; at += 8) {
+    view.setUint32(at, tag, true)
+    view.setUint32(at + 4, Math.floor((offset + at) / sectorSize), true)
   }
+  return bytes
 }
