@@ -12,6 +12,7 @@ import { versionName } from './inquiry.ts'
 import type { DiskFacts } from './probe.ts'
 import { asker, isReady, probeDisk, readIdentity } from './probe.ts'
 import { Rounds } from './rounds.ts'
+import { judge } from './verdict.ts'
 
 const TWO_32 = 0x1_0000_0000
 
@@ -127,7 +128,11 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
 
   /** Does a SCSI command as it is, once. Everything the host answers is a result; unit attentions are noted here too. */
   execute(cdb: Uint8Array | readonly number[], options?: ExecuteOptions): Promise<ScsiResult> {
-    return execute(this.#bus.adapter, this.address, cdb, options)
+    return execute(this.#bus.adapter, this.address, cdb, options).then((result) => {
+      const { action, asc, ascq } = judge(result)
+      if (action === 'attention') this.attention(asc, ascq)
+      return result
+    })
   }
 
   onEvent(listener: (event: BlockDeviceEvent) => void): () => void {

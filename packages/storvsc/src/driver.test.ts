@@ -1,4 +1,5 @@
 import {
+  DvdUnit,
   diskUnit,
   FaultyBackend,
   fibreChannelAdapter,
@@ -434,6 +435,38 @@ describe('the other controllers', () => {
     await disk.read(8192, back)
     expect(back).toEqual(pattern(8192))
     await expect(disk.read(512, new Uint8Array(4096))).rejects.toMatchObject({ code: 'invalid-argument' })
+  })
+})
+
+describe('an optical drive', () => {
+  it('is cd0, and its media come and go', async () => {
+    const settings = settingsOf()
+    const controller = scsiController(settings)
+    const disc = new RamDisk({ sizeBytes: 2048 * 100 })
+    disc.write(2048, pattern(2048))
+    const drive = new DvdUnit()
+    controller.target.attach({ path: 0, target: 0, lun: 1 }, drive)
+    const bench = await new Bench(controller).attach()
+    expect(bench.dmesg.slice(-4)).toEqual([
+      'cd0 at storvsc0 bus 0 scbus0 target 0 lun 1',
+      'cd0: <Msft Virtual DVD-ROM 1.0> Removable CD-ROM SPC-3 SCSI device',
+      'cd0: 300.000MB/s transfers',
+      'cd0: Attempt to query device size failed: NOT READY, Medium not present',
+    ])
+    const cd = bench.disk('cd0')
+    await expect(cd.read(0, new Uint8Array(2048))).rejects.toMatchObject({ code: 'no-media' })
+    const events: string[] = []
+    cd.onEvent(({ type }) => events.push(type))
+    drive.insert(disc)
+    await expect.poll(() => events).toEqual(['media-changed', 'resized'])
+    expect(cd.geometry).toMatchObject({ blockSize: 2048, blockCount: 100, readOnly: true })
+    const back = new Uint8Array(2048)
+    await cd.read(2048, back)
+    expect(back).toEqual(pattern(2048))
+    await expect(cd.write(0, back)).rejects.toMatchObject({ code: 'read-only' })
+    drive.eject()
+    await expect.poll(() => cd.mediaPresent).toBe(false)
+    await expect(cd.read(2048, back)).rejects.toMatchObject({ code: 'no-media' })
   })
 })
 

@@ -12,7 +12,7 @@ export interface DiskBackend {
   readonly physicalSectorSize: number
   /** Unit in which trimming gives space back; may change (a checkpoint brings a new block size). */
   readonly blockSize: number
-  /** 16 bytes that identify the disk wherever it is attached. */
+  /** 16 bytes that identify the disk wherever it is attached; zeros when it has no identity of its own. */
   readonly diskId: Uint8Array
   readonly readOnly: boolean
   read(offset: number, target: Uint8Array): Promise<void> | undefined

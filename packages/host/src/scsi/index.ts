@@ -1,6 +1,7 @@
 export type { DiskBackend } from './backend.ts'
 export { DataBuffer } from './data-buffer.ts'
 export { DiskUnit, type DiskUnitOptions } from './disk-unit.ts'
+export { DvdUnit, type DvdUnitOptions } from './dvd-unit.ts'
 export { type FaultOperation, type FaultRule, FaultyBackend } from './fault-injection.ts'
 export { IopsLimitedBackend, type IopsLimitOptions } from './iops-limit.ts'
 export type { LogicalUnit, UnitAddress } from './logical-unit.ts'

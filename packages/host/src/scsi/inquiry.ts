@@ -12,7 +12,7 @@ export function inquiry(unit: Disk, request: ScsiRequest): undefined {
   const allocation = checkInquiry(request)
   if (allocation < 0) return undefined
   if ((request.byte(1) & 1) === 0) return request.reply(standardInquiry(unit.inquiryVersion), allocation)
-  const page = vitalPage(unit, request.byte(2))
+  const page = vitalPage(unit, request.byte(2), request)
   return page === undefined ? request.check(Sense.INVALID_FIELD_IN_CDB, 2) : request.reply(page, allocation)
 }
 

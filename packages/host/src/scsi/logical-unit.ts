@@ -10,6 +10,8 @@ export interface LogicalUnit {
   execute(request: ScsiRequest): Promise<void> | undefined
   /** Tells the initiator with the next command that may carry it. */
   raiseAttention(sense: SenseCode): void
+  /** Calls the listener when the guest should look at its disks and drives again. */
+  onChange?(listener: () => void): void
 }
 
 /** A disk or drive is at one address of one controller. */

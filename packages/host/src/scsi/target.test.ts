@@ -1,88 +1,27 @@
 import { Sense } from '@bis/hyperv-types/scsi'
 import { describe, expect, it } from 'vitest'
-import type { DiskUnitOptions } from './disk-unit.ts'
+import type { RunOptions } from '../../test/support/scsi.ts'
+import {
+  cdb10,
+  cdb12,
+  cdb16,
+  diskTarget,
+  GOOD,
+  illegal,
+  MIB,
+  run,
+  text,
+  u16,
+  u32,
+  u64,
+  view,
+} from '../../test/support/scsi.ts'
 import { DiskUnit } from './disk-unit.ts'
 import { FaultyBackend } from './fault-injection.ts'
-import type { RamDiskOptions } from './ram-disk.ts'
 import { RamDisk } from './ram-disk.ts'
 import { ScsiRequest } from './request.ts'
 import { ScsiFault } from './scsi-fault.ts'
 import { ScsiTarget } from './target.ts'
-
-const MIB = 1024 * 1024
-
-interface Outcome {
-  readonly srb: number
-  readonly scsi: number
-  /** `5/24/00`, or '' without sense. */
-  readonly sense: string
-  readonly transferred: number
-  readonly data: Uint8Array
-}
-
-interface RunOptions {
-  readonly data?: number | readonly number[] | Uint8Array
-  readonly out?: boolean
-  readonly lun?: number
-  readonly path?: number
-  readonly target?: number
-}
-
-/** Runs one command against a target. `data` is a buffer's length, or what it holds. */
-async function run(target: ScsiTarget, cdb: readonly number[], options: RunOptions = {}): Promise<Outcome> {
-  const request = new ScsiRequest()
-  request.cdb.set(cdb)
-  request.lun = options.lun ?? 0
-  request.path = options.path ?? 0
-  request.target = options.target ?? 0
-  const { data = 0 } = options
-  const bytes = typeof data === 'number' ? new Uint8Array(data) : Uint8Array.from(data)
-  request.direction = bytes.length === 0 ? 2 : options.out === true ? 0 : 1
-  if (bytes.length > 0) request.data.add(bytes, 0, bytes.length)
-  await target.execute(request)
-  const { sense } = request
-  const hex = (n = 0): string => n.toString(16).padStart(2, '0')
-  return {
-    srb: request.srbStatus,
-    scsi: request.scsiStatus,
-    sense: request.senseLength === 0 ? '' : `${sense[2]?.toString(16)}/${hex(sense[12])}/${hex(sense[13])}`,
-    transferred: request.transferred,
-    data: bytes,
-  }
-}
-
-function diskTarget(options: Partial<RamDiskOptions> = {}, unit: Partial<DiskUnitOptions> = {}): ScsiTarget {
-  const target = new ScsiTarget()
-  const backend = new RamDisk({ sizeBytes: MIB, ...options })
-  target.attach({ path: 0, target: 0, lun: 0 }, new DiskUnit({ backend, ...unit }))
-  return target
-}
-
-const u16 = (n: number): number[] => [(n >>> 8) & 0xff, n & 0xff]
-const u32 = (n: number): number[] => [...u16(Math.floor(n / 65536)), ...u16(n % 65536)]
-const u64 = (n: number): number[] => [...u32(Math.floor(n / 2 ** 32)), ...u32(n % 2 ** 32)]
-const cdb10 = (op: number, lba: number, count: number, flags = 0): number[] => [
-  op,
-  flags,
-  ...u32(lba),
-  0,
-  ...u16(count),
-  0,
-]
-const cdb12 = (op: number, lba: number, count: number): number[] => [op, 0, ...u32(lba), ...u32(count), 0, 0]
-const cdb16 = (op: number, lba: number[], count: number, flags = 0): number[] => [
-  op,
-  flags,
-  ...lba,
-  ...u32(count),
-  0,
-  0,
-]
-const text = (data: Uint8Array, from: number, to: number): string => String.fromCharCode(...data.subarray(from, to))
-const view = (data: Uint8Array): DataView => new DataView(data.buffer, data.byteOffset, data.byteLength)
-
-const GOOD = { srb: 0x01, scsi: 0, sense: '' }
-const illegal = (sense: string): object => ({ srb: 0x86, scsi: 2, sense })
 
 describe('a disk', () => {
   it('answers INQUIRY as Hyper-V does', async () => {

@@ -39,7 +39,8 @@ export class ScsiTarget {
     if (this.#units.has(place)) throw new RangeError(`${name} is taken; detach what is there first`)
     for (const other of this.#units.values()) other.raiseAttention(Sense.REPORTED_LUNS_DATA_HAS_CHANGED)
     this.#units.set(place, unit)
-    this.#changed()
+    unit.onChange?.(() => this.announce())
+    this.announce()
   }
 
   /** Takes the unit away; commands it is working on still end. @returns it, or undefined when there was none. */
@@ -49,8 +50,13 @@ export class ScsiTarget {
     if (unit === undefined) return undefined
     this.#units.delete(place)
     for (const other of this.#units.values()) other.raiseAttention(Sense.REPORTED_LUNS_DATA_HAS_CHANGED)
-    this.#changed()
+    this.announce()
     return unit
+  }
+
+  /** Asks the guest to look again: for a resize, say, that it would otherwise see with its next command only. */
+  announce(): void {
+    for (const listener of this.#listeners) listener()
   }
 
   /** RESET of a LUN, or with no address of all: work in hand goes on, the initiator is told of the reset. */
@@ -79,10 +85,6 @@ export class ScsiTarget {
     for (const [i, lun] of luns.entries()) view.setUint16(8 + i * 8, lun)
     if (request.data.length < 8) return request.good()
     return request.reply(answer, request.view.getUint32(6))
-  }
-
-  #changed(): void {
-    for (const listener of this.#listeners) listener()
   }
 }
 

@@ -1,5 +1,6 @@
 import { putU64 } from './block-range.ts'
 import type { Disk } from './disk.ts'
+import type { ScsiRequest } from './request.ts'
 import { putText } from './text.ts'
 
 /** UNMAP takes at most so many ranges at once. */
@@ -12,7 +13,7 @@ const MICROSOFT_SIGNATURE = [
 ]
 
 /** A vital product data page of a disk, or undefined when it has none of that number. */
-export function vitalPage(unit: Disk, page: number): Uint8Array | undefined {
+export function vitalPage(unit: Disk, page: number, request: ScsiRequest): Uint8Array | undefined {
   switch (page) {
     case 0x00:
       return pageOf(0x00, supportedPages(unit))
@@ -24,7 +25,7 @@ export function vitalPage(unit: Disk, page: number): Uint8Array | undefined {
             [...unit.serial].map((c) => c.charCodeAt(0)),
           )
     case 0x83:
-      return pageOf(0x83, [...t10Designator(unit.backend.diskId), ...naaDesignator(unit.backend.diskId)])
+      return identification(identityOf(unit, request))
     case 0xb0:
       return unit.unmap ? blockLimits(unit) : undefined
     case 0xb1:
@@ -38,6 +39,16 @@ export function vitalPage(unit: Disk, page: number): Uint8Array | undefined {
     default:
       return undefined
   }
+}
+
+function identification(id: Uint8Array): Uint8Array {
+  return pageOf(0x83, [...t10Designator(id), ...naaDesignator(id)])
+}
+
+/** A disk without an identity has that of its place, or guests would take two of them for one. */
+function identityOf({ backend }: Disk, { path, target, lun }: ScsiRequest): Uint8Array {
+  if (backend.diskId.some((byte) => byte !== 0)) return backend.diskId
+  return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, path, target, lun)
 }
 
 /** Longest WRITE SAME, in sectors. */
