@@ -48,7 +48,8 @@ const rules = [
     name: 'no-dev-dependency',
     comment: 'what a source needs stands in dependencies, or the published package lacks it',
     from: { path: SOURCE, pathNot: TESTS },
-    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+    // A peer is a development dependency too, for the tests.
+    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
   },
   {
     name: 'through-the-front-door',
