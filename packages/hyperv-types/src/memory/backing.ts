@@ -17,7 +17,7 @@ const WASM_PAGE_SIZE = 65_536
  * Bytes behind the guest's memory in the same WebAssembly.Memory. No guest-physical address reaches them, so code in
  * WebAssembly copies packets out to there before anything looks at them.
  */
-export const WASM_PRIVATE_BYTES = 4 * 1024 * 1024
+export const WASM_PRIVATE_BYTES = 16 * 1024 * 1024
 
 export interface Backing {
   readonly kind: MemoryKind

@@ -176,7 +176,7 @@ describe.each(kinds)('every interleaving of a writer and a reader (%#)', (make) 
     }
   }, 60_000)
 
-  it('[RB-02] the interrupt mask is written by the consumer only', async () => {
+  it('[RB-02] [RB-03] the interrupt mask is written by the consumer only', async () => {
     const ends = await make()
     const { store } = ends.toProducer
     ends.toProducer.store = function (word, value) {

@@ -15,8 +15,8 @@ export async function benchRing(options: BenchOptions = {}): Promise<BenchRow[]>
   const c = options.compiler === false ? undefined : await CProgram.compile(options.compiler ?? 'cc')
   const settings: BenchSettings = {
     payloads: options.payloads ?? [16, 64, 256, 1500, 4096, 16_384],
-    slices: options.slices ?? 60,
-    sliceMilliseconds: options.sliceMilliseconds ?? 3,
+    slices: options.slices ?? 150,
+    sliceMilliseconds: options.sliceMilliseconds ?? 1,
     roundTrips: options.roundTrips ?? 20_000,
     heapPackets: options.heapPackets ?? 10_000_000,
     threadScript: options.threadScript ?? new URL('./thread.js', import.meta.url),

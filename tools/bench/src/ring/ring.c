@@ -219,8 +219,8 @@ static void *page_aligned(size_t bytes) {
 }
 
 static void copy(void) {
-  uint8_t *to = page_aligned(1 << 20), *from = page_aligned(1 << 20);
-  uint32_t at = 0, room = (1 << 20) - payload_length;
+  uint8_t *to = producer.data, *from = payload;
+  uint32_t at = 0, room = producer.size - payload_length;
   for (uint64_t i = 0; i < rounds; i++) {
     memcpy(to + at, from, payload_length);
     __asm__ volatile("" ::"r"(to) : "memory");

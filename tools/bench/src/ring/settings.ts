@@ -5,11 +5,11 @@ import type { BenchRow } from './rows.ts'
 export interface BenchOptions {
   /** Payload sizes in bytes, up to 65536. Default 16, 64, 256, 1500, 4096 and 16384. */
   readonly payloads?: readonly number[]
-  /** Times each figure is taken, in turns with the others; the row tells the median. Default 60. */
+  /** Times each figure is taken, in turns with the others; the row tells the median. Default 150. */
   readonly slices?: number
   /**
-   * How long each taking lasts, in milliseconds; default 3. Short ones suffer less from whatever else the machine does.
-   * Between two threads, a quarter as many are taken and each lasts four times as long.
+   * How long each taking lasts, in milliseconds; default 1. Short ones suffer less from whatever else the machine does.
+   * Between two threads, a tenth as many are taken and each lasts ten times as long.
    */
   readonly sliceMilliseconds?: number
   /** Round trips measured for latency. Default 20000. */

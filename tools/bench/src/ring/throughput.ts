@@ -21,6 +21,7 @@ const RINGS: readonly { engine: Engine; memory: BenchMemory }[] = [
 ]
 
 const WARM_UP_ROUNDS = 20_000
+const WARM_UP_SLICES = 6
 
 /** The rows of one payload size. The contestants take turns, so that a noisy moment falls on all of them. */
 export async function throughputRows(
@@ -32,18 +33,13 @@ export async function throughputRows(
     ...(bench === 'one-thread' ? oneThread(settings, payloadBytes) : twoThreads(settings, payloadBytes)),
   ]
   // Threads take their time to get going.
-  const stretch = bench === 'two-threads' ? 4 : 1
+  const stretch = bench === 'two-threads' ? 10 : 1
   const slices = Math.ceil(settings.slices / stretch)
   const sliceNanoseconds = settings.sliceMilliseconds * stretch * 1e6
   try {
     const turns: { contestant: Contestant; rounds: number; times: number[] }[] = []
     for (const contestant of contestants) {
-      // The fastest of a few, lest one slowed by others make all slices short.
-      const warmUps: number[] = []
-      for (let i = 0; i < 5; i++) warmUps.push(await contestant.slice(WARM_UP_ROUNDS))
-      const nanoseconds = Math.min(...warmUps)
-      const rounds = Math.max(1000, Math.round(sliceNanoseconds / nanoseconds))
-      turns.push({ contestant, rounds, times: [] })
+      turns.push({ contestant, rounds: await roundsFor(contestant, sliceNanoseconds), times: [] })
     }
     for (let i = 0; i < slices; i++) {
       for (const { contestant, rounds, times } of turns) {
@@ -71,6 +67,17 @@ export async function throughputRows(
   } finally {
     for (const contestant of contestants) await contestant.close()
   }
+}
+
+/** Warms a contestant up, and finds how many rounds take so long. */
+async function roundsFor(contestant: Contestant, nanoseconds: number): Promise<number> {
+  let rounds = WARM_UP_ROUNDS
+  let fastest = Number.POSITIVE_INFINITY
+  for (let i = 0; i < WARM_UP_SLICES; i++) {
+    fastest = Math.min(fastest, await contestant.slice(rounds))
+    rounds = Math.max(1000, Math.round(nanoseconds / fastest))
+  }
+  return rounds
 }
 
 function* oneThread(settings: BenchSettings, payloadBytes: number): Iterable<Contestant> {
