@@ -132,9 +132,15 @@ export class HnInterface implements EthernetInterface {
   /** Starts the device and brings it up. @throws DeviceError, ChannelError, with nothing left */
   async attach(signal: AbortSignal): Promise<void> {
     await this.#start(signal, undefined)
+    this.#removed = false
     const { address } = this.#settings
     this.log.log('info', `Ethernet address: ${formatMac(address)}`)
-    await this.#bringUp()
+    try {
+      await this.#bringUp()
+    } catch (error) {
+      await this.detach()
+      throw error
+    }
     this.#armWatchdog()
   }
 
