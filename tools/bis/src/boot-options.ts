@@ -6,6 +6,12 @@ import type { DiskOption } from './disk-option.ts'
 import { parseDiskOption } from './disk-option.ts'
 import { parseSize } from './size.ts'
 
+/** Who plays the root partition: this thread, a worker thread, or `bis host` at a socket. */
+export type RootOption =
+  | { readonly kind: 'inline' }
+  | { readonly kind: 'worker' }
+  | { readonly kind: 'socket'; readonly path: string }
+
 /** What the machine of `boot` and `nbd` is like. */
 export interface BootOptions {
   readonly disks: readonly DiskOption[]
@@ -14,10 +20,11 @@ export interface BootOptions {
   readonly processorCount: number
   readonly memoryBytes: number
   readonly verbose: boolean
+  readonly root: RootOption
 }
 
-/** Flags of every command that boots a machine. */
-export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
+/** Flags of every command that plays the host. */
+export const HOST_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   disk: {
     type: 'string',
     multiple: true,
@@ -25,9 +32,15 @@ export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
     help: 'plug in a disk image (repeatable)',
   },
   host: { type: 'string', value: 'RELEASE', help: `the host's Windows Server release: ${HOST_RELEASES.join(', ')}` },
+}
+
+/** Flags of every command that boots a machine. */
+export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
+  ...HOST_OPTIONS,
   gen: { type: 'string', value: '1|2', help: 'generation of the machine; default 2' },
   cpus: { type: 'string', value: 'N', help: 'virtual processors; default 2' },
   memory: { type: 'string', value: 'SIZE', help: 'guest memory; default 64m' },
+  root: { type: 'string', value: 'ROOT', help: 'who plays the root: inline, worker, or socket:PATH for a bis host' },
   verbose: { type: 'boolean', short: 'v', help: 'boot with debug lines in dmesg' },
 }
 
@@ -37,12 +50,7 @@ const MAX_CPUS = 64
 
 /** @throws CliError `usage`. */
 export function parseBootOptions(args: Arguments): BootOptions {
-  const release = args.text('host') ?? '2025'
-  const known = HOST_RELEASES.find((name) => name === release)
-  if (known === undefined) {
-    throw new CliError('usage', `--host ${JSON.stringify(release)}: choose ${HOST_RELEASES.join(', ')}`)
-  }
-  const disks = args.list('disk').map(parseDiskOption)
+  const { release, disks } = parseHostOptions(args)
   const generation = parseGeneration(args.text('gen'), disks)
   const memoryBytes = parseSize(args.text('memory') ?? '64m', '--memory')
   if (memoryBytes < MIN_MEMORY || memoryBytes > MAX_MEMORY || memoryBytes % 65_536 !== 0) {
@@ -50,12 +58,23 @@ export function parseBootOptions(args: Arguments): BootOptions {
   }
   return {
     disks,
-    release: known,
+    release,
     generation,
     processorCount: parseCpus(args.text('cpus')),
     memoryBytes,
     verbose: args.flag('verbose'),
+    root: parseRoot(args.text('root'), disks),
   }
+}
+
+/** @throws CliError `usage`. */
+export function parseHostOptions(args: Arguments): Pick<BootOptions, 'disks' | 'release'> {
+  const text = args.text('host') ?? '2025'
+  const release = HOST_RELEASES.find((name) => name === text)
+  if (release === undefined) {
+    throw new CliError('usage', `--host ${JSON.stringify(text)}: choose ${HOST_RELEASES.join(', ')}`)
+  }
+  return { release, disks: args.list('disk').map(parseDiskOption) }
 }
 
 function parseGeneration(text: string | undefined, disks: readonly DiskOption[]): 1 | 2 {
@@ -73,4 +92,14 @@ function parseCpus(text = '2'): number {
   const count = /^\d+$/.test(text) ? Number(text) : Number.NaN
   if (!(count >= 1 && count <= MAX_CPUS)) throw new CliError('usage', `--cpus is a number from 1 to ${MAX_CPUS}`)
   return count
+}
+
+function parseRoot(text: string | undefined, disks: readonly DiskOption[]): RootOption {
+  if (text === undefined || text === 'inline') return { kind: 'inline' }
+  if (text === 'worker') return { kind: 'worker' }
+  const path = text.startsWith('socket:') ? text.slice('socket:'.length) : ''
+  if (path === '') throw new CliError('usage', `--root ${JSON.stringify(text)}: choose inline, worker or socket:PATH`)
+  if (disks.length > 0)
+    throw new CliError('usage', 'with --root socket:PATH the disks are those of the bis host; give --disk there')
+  return { kind: 'socket', path }
 }

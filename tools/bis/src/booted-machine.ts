@@ -1,48 +1,41 @@
-import { diskUnit, hostRelease, ideDisk, scsiController } from '@bis/host'
-import type { BlockDevice, VspDevice } from '@bis/hyperv-types'
+import type { BlockDevice } from '@bis/hyperv-types'
+import type { GuestMachine, GuestMachineOptions } from '@bis/machine'
 import { Machine } from '@bis/machine'
+import { RemoteRootMachine } from '@bis/machine/node'
 import type { KernelModule } from '@bis/newbus'
 import { storvsc } from '@bis/storvsc'
 import type { BootOptions } from './boot-options.ts'
 import { CliError } from './cli-error.ts'
 import type { OpenDisk } from './disk-option.ts'
-import { openDisks } from './disk-option.ts'
-
-/** The instance that Azure gives the controller of a generation 2 machine's own disks. */
-const SCSI_INSTANCE = 'f8b3781a-1e82-4818-a1c3-63d806ec15bb'
+import { closeDisks, openDisks } from './disk-option.ts'
+import { storageDevices } from './host-devices.ts'
+import { rootWorker } from './root-worker-script.ts'
 
 /** The drivers of every machine, by their kernel modules. */
 const MODULES: readonly KernelModule[] = [{ name: 'hv_storvsc', drivers: [storvsc()], dependencies: ['hv_vmbus'] }]
 
 /** A machine with the images of its disks, switched on. */
 export class BootedMachine implements AsyncDisposable {
-  readonly machine: Machine
+  readonly machine: GuestMachine
   readonly #disks: readonly OpenDisk[]
+  /** The root is gone: there is nobody left to shut down with. */
+  #abandoned = false
 
-  private constructor(machine: Machine, disks: readonly OpenDisk[]) {
+  private constructor(machine: GuestMachine, disks: readonly OpenDisk[]) {
     this.machine = machine
     this.#disks = disks
   }
 
   /** Opens the images and boots. @param print gets each line of dmesg as it comes */
   static async boot(options: BootOptions, print: (line: string) => void): Promise<BootedMachine> {
-    const disks = await openDisks(options.disks)
-    try {
-      const machine = await Machine.powerOn({
-        modules: MODULES,
-        devices: storageDevices(options, disks),
-        release: options.release,
-        generation: options.generation,
-        processorCount: options.processorCount,
-        memoryBytes: options.memoryBytes,
-        verbose: options.verbose,
-        onDmesg: print,
-      })
-      return new BootedMachine(machine, disks)
-    } catch (error) {
-      await Promise.all(disks.map(({ image }) => image.close()))
-      throw error
-    }
+    const { release, generation, processorCount, memoryBytes, verbose, root } = options
+    const guest = { modules: MODULES, release, generation, processorCount, memoryBytes, verbose, onDmesg: print }
+    if (root.kind === 'inline') return bootInline(options, guest, (machine, disks) => new BootedMachine(machine, disks))
+    const machine =
+      root.kind === 'worker'
+        ? await RemoteRootMachine.withWorkerRoot(rootWorker(release, options.disks), guest)
+        : await RemoteRootMachine.withSocketRoot(root.path, guest)
+    return new BootedMachine(machine, [])
   }
 
   get disks(): readonly BlockDevice[] {
@@ -52,16 +45,26 @@ export class BootedMachine implements AsyncDisposable {
   /** @throws CliError `failed` when the guest did not find its disk; dmesg tells why. */
   disk(name: string): BlockDevice {
     const disk = this.machine.kernel.disks.get(name)
-    if (disk === undefined) throw new CliError('failed', `the guest has no ${name}; its messages above tell why`)
+    if (disk === undefined)
+      throw new CliError('failed', `the guest has no ${name}; bis boot with the same flags shows why`)
     return disk
+  }
+
+  /** Resolves when the guest has switched itself off; rejects when its root has gone. */
+  async ended(): Promise<void> {
+    const { machine } = this
+    if (!(machine instanceof RemoteRootMachine)) return void (await machine.off)
+    const reason = await Promise.race([machine.off.then(() => undefined), machine.rootGone])
+    if (reason === undefined || machine.partition.poweredOff) return
+    this.#abandoned = true
+    throw new CliError('failed', `the root is gone: ${reason}`)
   }
 
   /** Shuts the guest down and closes the images: everything written is in them. */
   async powerOff(): Promise<void> {
+    if (this.#abandoned) return
     await this.machine.powerOff()
-    const results = await Promise.allSettled(this.#disks.map(({ image }) => image.close()))
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    await closeDisks(this.#disks)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -69,20 +72,16 @@ export class BootedMachine implements AsyncDisposable {
   }
 }
 
-/** IDE disks take the places of their channels in order; all others are LUNs of one SCSI controller. */
-function storageDevices(options: BootOptions, disks: readonly OpenDisk[]): VspDevice[] {
-  const release = hostRelease(options.release)
-  const ide = disks.filter(({ bus }) => bus === 'ide')
-  const devices: VspDevice[] = ide.map(({ image }, place) =>
-    ideDisk({ release, backend: image, channel: place < 2 ? 0 : 1, device: place % 2 === 0 ? 0 : 1 }),
-  )
-  const scsi = disks.filter(({ bus }) => bus === 'scsi')
-  if (scsi.length > 0) {
-    const controller = scsiController({ release, instanceId: SCSI_INSTANCE })
-    for (const [lun, { image }] of scsi.entries()) {
-      controller.target.attach({ path: 0, target: 0, lun }, diskUnit(image, { release }))
-    }
-    devices.push(controller)
+async function bootInline<T>(
+  { disks: images, release }: BootOptions,
+  guest: GuestMachineOptions,
+  make: (machine: Machine, disks: readonly OpenDisk[]) => T,
+): Promise<T> {
+  const disks = await openDisks(images)
+  try {
+    return make(await Machine.powerOn({ ...guest, devices: storageDevices(release, disks) }), disks)
+  } catch (error) {
+    await closeDisks(disks)
+    throw error
   }
-  return devices
 }

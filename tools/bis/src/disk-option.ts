@@ -36,7 +36,14 @@ export async function openDisks(options: readonly DiskOption[]): Promise<OpenDis
       opened.push({ ...option, image: await openFile(option.file, { readOnly: option.readOnly }) })
     return opened
   } catch (error) {
-    await Promise.all(opened.map(({ image }) => image.close()))
+    await closeDisks(opened)
     throw error
   }
+}
+
+/** Closes them all, whatever happens to one; then says what did. */
+export async function closeDisks(disks: readonly OpenDisk[]): Promise<void> {
+  const results = await Promise.allSettled(disks.map(({ image }) => image.close()))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }

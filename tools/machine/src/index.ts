@@ -1,3 +1,4 @@
-export { Machine, type PowerOff } from './machine.ts'
-export type { MachineOptions } from './machine-options.ts'
+export { GuestMachine, type PowerOff } from './guest-machine.ts'
+export { Machine } from './machine.ts'
+export { DEFAULT_MEMORY_BYTES, type GuestMachineOptions, type MachineOptions } from './machine-options.ts'
 export { platformRandom } from './platform-random.ts'

@@ -4,15 +4,14 @@ import type { KernelModule } from '@bis/newbus'
 import type { PartitionOptions } from '@bis/partition'
 import type { VmbusOptions } from '@bis/vmbus'
 
-export interface MachineOptions {
+export const DEFAULT_MEMORY_BYTES = 64 * 2 ** 20
+
+/** What the guest and its hypervisor are like, wherever the root is. */
+export interface GuestMachineOptions {
   /** Drivers beside the bus driver, as modules, in the order they are loaded. */
   readonly modules?: readonly KernelModule[]
-  /** Devices of the host that are there when the machine is switched on. */
-  readonly devices?: readonly VspDevice[]
   /** Guest memory in bytes; default 64 MiB. */
   readonly memoryBytes?: number
-  /** Default `wasm`: shared WebAssembly.Memory. */
-  readonly memoryKind?: Exclude<MemoryKind, 'mapped'>
   readonly processorCount?: number
   /** Default `2025`. */
   readonly release?: HostReleaseName
@@ -22,12 +21,20 @@ export interface MachineOptions {
   readonly verbose?: boolean
   readonly clock?: Clock
   readonly random?: RandomSource
-  /** Where the host's own lines go; default nowhere. */
-  readonly hostLog?: Logger
   /** Called for each line of dmesg as it is written. */
   readonly onDmesg?: (text: string) => void
-  /** More of the partition, the host's side and the bus driver, for those who test them. */
+  /** More of the partition and the bus driver, for those who test them. */
   readonly partition?: Omit<PartitionOptions, 'memory' | 'clock' | 'release' | 'processorCount'>
-  readonly guest?: GuestOptions
   readonly bus?: Omit<VmbusOptions, 'hypervisor'>
+}
+
+export interface MachineOptions extends GuestMachineOptions {
+  /** Devices of the host that are there when the machine is switched on. */
+  readonly devices?: readonly VspDevice[]
+  /** Default `wasm`: shared WebAssembly.Memory. */
+  readonly memoryKind?: Exclude<MemoryKind, 'mapped'>
+  /** Where the host's own lines go; default nowhere. */
+  readonly hostLog?: Logger
+  /** More of the host's side, for those who test it. */
+  readonly guest?: GuestOptions
 }

@@ -26,11 +26,11 @@ export const boot: Command = {
       tests.push(test)
       print(`${test.device}: ${test.passed ? 'ok' : 'FAILED'}: ${test.text}`)
     }
-    if (args.flag('stay')) await Promise.race([booted.machine.off, aborted(signal)])
+    if (args.flag('stay')) await Promise.race([booted.ended(), aborted(signal)])
     else signal.throwIfAborted()
     if (json) process.stdout.write(`${JSON.stringify(report(booted, tests), null, 2)}\n`)
-    await booted.powerOff()
     const failed = failures(booted, tests)
+    await booted.powerOff()
     if (failed.length > 0) throw new CliError('failed', `not everything works: ${failed.join('; ')}`)
   },
 }

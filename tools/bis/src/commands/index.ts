@@ -5,5 +5,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./start.ts')).start,
   boot: async () => (await import('./boot.ts')).boot,
   disk: async () => (await import('./disk/disk.ts')).disk,
+  host: async () => (await import('./host.ts')).host,
   nbd: async () => (await import('./nbd.ts')).nbd,
 }

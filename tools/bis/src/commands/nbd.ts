@@ -25,7 +25,7 @@ export const nbd: Command = {
     const disk = booted.disk('da0')
     await using server = await serveNbd(new NbdExport(disk, (line) => print(`bis: ${line}`)), path)
     process.stdout.write(`da0 is at nbd+unix:///?socket=${path}\n`)
-    await Promise.race([booted.machine.off, aborted(signal)])
+    await Promise.race([booted.ended(), aborted(signal)])
     await server.close()
     if (!disk.geometry.readOnly) await disk.flush()
     await booted.powerOff()

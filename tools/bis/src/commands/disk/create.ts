@@ -1,17 +1,17 @@
-import { extname } from 'node:path'
-import type { CreateOptions, ImageFormat, SectorSize } from '@bis/vhdx'
-import { createFile } from '@bis/vhdx/node'
+import type { SectorSize } from '@bis/vhdx'
+import { createChildFile, createFile } from '@bis/vhdx/node'
 import { CliError } from '../../cli-error.ts'
 import type { Arguments } from '../../command.ts'
 import { parseSize } from '../../size.ts'
+import { blockSizeOf, choice, formatOf, typeOf } from './image-options.ts'
 import type { DiskVerb } from './verb.ts'
 
-const FORMATS: readonly ImageFormat[] = ['raw', 'vhd', 'vhdx']
-
 export const create: DiskVerb = {
-  usage: 'FILE SIZE [--format raw|vhd|vhdx] [--type fixed|dynamic] [--block-size SIZE] [--sector-size 512|4096]',
-  summary: 'make an empty image; the format follows from the name unless it is given',
+  usage:
+    'FILE SIZE|--parent FILE [--format raw|vhd|vhdx] [--type fixed|dynamic] [--block-size SIZE] [--sector-size 512|4096]',
+  summary: 'make an empty image, or one that holds the differences to a parent; the name tells the format',
   options: {
+    parent: { type: 'string', value: 'FILE', help: 'make a differencing image of this one' },
     format: { type: 'string', value: 'FORMAT', help: 'raw, vhd or vhdx' },
     type: { type: 'string', value: 'TYPE', help: 'fixed or dynamic' },
     'block-size': { type: 'string', value: 'SIZE', help: 'allocation unit, a power of two' },
@@ -19,45 +19,25 @@ export const create: DiskVerb = {
   },
   async run(files, args) {
     const [file, size, extra] = files
-    if (file === undefined || size === undefined || extra !== undefined) {
-      throw new CliError('usage', 'bis disk create: give a FILE and its SIZE')
+    const parent = args.text('parent')
+    if (file === undefined || extra !== undefined || (size === undefined) === (parent === undefined)) {
+      throw new CliError('usage', 'bis disk create: give a FILE, and either its SIZE or its --parent')
     }
-    const disk = await createFile(file, { sizeBytes: parseSize(size, 'SIZE'), ...optionsOf(file, args) })
+    const disk =
+      parent === undefined
+        ? await createFile(file, optionsOf(file, size ?? '', args))
+        : await createChildFile(file, parent)
     await disk.close()
   },
 }
 
-function optionsOf(file: string, args: Arguments): Omit<CreateOptions, 'sizeBytes'> {
-  const type = choice(args, 'type', ['fixed', 'dynamic'] as const)
+function optionsOf(file: string, size: string, args: Arguments): Parameters<typeof createFile>[1] {
   const sector = choice(args, 'sector-size', ['512', '4096'] as const)
-  const blockSize = args.text('block-size')
   return {
-    format: choice(args, 'format', FORMATS) ?? formatOf(file),
-    ...(type === undefined ? {} : { type }),
+    sizeBytes: parseSize(size, 'SIZE'),
+    format: formatOf(file, args),
+    ...typeOf(args),
+    ...blockSizeOf(args),
     ...(sector === undefined ? {} : { logicalSectorSize: Number(sector) as SectorSize }),
-    ...(blockSize === undefined ? {} : { blockSize: parseSize(blockSize, '--block-size') }),
-  }
-}
-
-function choice<T extends string>(args: Arguments, name: string, values: readonly T[]): T | undefined {
-  const text = args.text(name)
-  if (text === undefined) return undefined
-  const value = values.find((each) => each === text)
-  if (value === undefined)
-    throw new CliError('usage', `--${name} ${JSON.stringify(text)}: choose ${values.join(' or ')}`)
-  return value
-}
-
-function formatOf(file: string): ImageFormat {
-  switch (extname(file).toLowerCase()) {
-    case '.vhdx':
-      return 'vhdx'
-    case '.vhd':
-      return 'vhd'
-    case '.img':
-    case '.raw':
-      return 'raw'
-    default:
-      throw new CliError('usage', `the name ${JSON.stringify(file)} tells no format; give --format raw, vhd or vhdx`)
   }
 }

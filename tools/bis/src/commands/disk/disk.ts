@@ -1,10 +1,13 @@
 import { CliError } from '../../cli-error.ts'
 import type { Command } from '../../command.ts'
+import { compact, merge, resize } from './change.ts'
+import { check } from './check.ts'
+import { convert } from './convert.ts'
 import { create } from './create.ts'
 import { info } from './info.ts'
 import type { DiskVerb } from './verb.ts'
 
-const VERBS: Readonly<Record<string, DiskVerb>> = { info, create }
+const VERBS: Readonly<Record<string, DiskVerb>> = { info, check, create, convert, resize, compact, merge }
 
 /** `bis disk VERB …`: work on raw, VHD and VHDX images. */
 export const disk: Command = {

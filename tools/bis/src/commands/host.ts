@@ -1,0 +1,56 @@
+import type { VmbusServer } from '@bis/host'
+import { Host } from '@bis/host'
+import type { ConnectedPartition } from '@bis/host/node'
+import { listenVmbusUser } from '@bis/host/node'
+import type { Logger } from '@bis/hyperv-types'
+import { systemClock } from '@bis/hyperv-types'
+import { HOST_OPTIONS, parseHostOptions } from '../boot-options.ts'
+import { CliError } from '../cli-error.ts'
+import type { Command } from '../command.ts'
+import { closeDisks, openDisks } from '../disk-option.ts'
+import { storageDevices } from '../host-devices.ts'
+import { aborted } from '../interrupt.ts'
+
+export const host: Command = {
+  name: 'host',
+  summary: 'play only the root partition, for guests in other processes (vmbus-user)',
+  usage: '--socket PATH [--disk FILE[,bus=scsi|ide][,ro]]… [--host RELEASE]',
+  options: {
+    ...HOST_OPTIONS,
+    socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
+  },
+  details:
+    'One guest at a time has the disks; the next may come when it has gone. Serves until Ctrl-C, then flushes and closes the images.',
+  async run(args, signal) {
+    const { release, disks: images } = parseHostOptions(args)
+    const path = args.text('socket')
+    if (path === undefined) throw new CliError('usage', 'bis host: --socket PATH is missing')
+    const log: Logger = {
+      log: (level, text) => (level === 'debug' ? undefined : void process.stderr.write(`${text}\n`)),
+    }
+    const disks = await openDisks(images)
+    try {
+      await using roots = new Host({ release, clock: systemClock, log })
+      const guests = new Map<ConnectedPartition, VmbusServer>()
+      const onPartition = (partition: ConnectedPartition): void => {
+        if (guests.size > 0) {
+          void partition.close('this host has a guest already; its disks cannot be shared')
+          return
+        }
+        const server = roots.addGuest(partition.ports)
+        guests.set(partition, server)
+        for (const device of storageDevices(release, disks)) server.offer(device)
+        void partition.ended.then(async () => {
+          await roots.removeGuest(server)
+          await Promise.all(disks.filter(({ readOnly }) => !readOnly).map(({ image }) => image.flush()))
+          guests.delete(partition)
+        })
+      }
+      await using server = await listenVmbusUser({ path, onPartition, clock: systemClock, log })
+      process.stdout.write(`root partition at ${server.path}\n`)
+      await aborted(signal)
+    } finally {
+      await closeDisks(disks)
+    }
+  },
+}

@@ -1,0 +1,98 @@
+import type { GuestMemory, PowerRequest } from '@bis/hyperv-types'
+import { PageAllocator, systemClock } from '@bis/hyperv-types'
+import type { GuestKernel } from '@bis/newbus'
+import { createKernel, DeviceTree } from '@bis/newbus'
+import { Partition } from '@bis/partition'
+import type { VmbusDriver } from '@bis/vmbus'
+import { vmbusDriver } from '@bis/vmbus'
+import type { GuestMachineOptions } from './machine-options.ts'
+import { platformRandom } from './platform-random.ts'
+
+/** How a machine came to be off: switched off from outside, or by its guest. */
+export interface PowerOff {
+  readonly request: PowerRequest | 'host'
+  readonly reason: string
+}
+
+/** A guest kernel on a partition. Who plays the root is another's business, here or elsewhere. */
+export abstract class GuestMachine implements AsyncDisposable {
+  readonly kernel: GuestKernel
+  /** The guest's devices and modules. */
+  readonly tree: DeviceTree
+  readonly partition: Partition
+  /** Resolves when the machine is off. */
+  readonly off: Promise<PowerOff>
+  readonly #bus: VmbusDriver
+  #powerOff: Promise<void> | undefined
+  #resolveOff: (how: PowerOff) => void = () => {}
+
+  protected constructor(options: GuestMachineOptions, memory: GuestMemory) {
+    const { clock = systemClock, release = '2025', random = platformRandom, processorCount, generation } = options
+    this.partition = new Partition({
+      ...options.partition,
+      memory,
+      clock,
+      release,
+      ...(processorCount === undefined ? {} : { processorCount }),
+      ...(generation === undefined ? {} : { generation }),
+    })
+    this.kernel = createKernel({
+      clock,
+      random,
+      pages: new PageAllocator(memory),
+      onPowerRequest: (request, reason) => this.#requestPower(request, reason),
+      ...(options.tunables === undefined ? {} : { tunables: options.tunables }),
+      ...(options.verbose === undefined ? {} : { verbose: options.verbose }),
+    })
+    const { onDmesg } = options
+    if (onDmesg !== undefined) this.kernel.dmesg.onLine(({ text }) => onDmesg(text))
+    this.tree = new DeviceTree(this.kernel)
+    this.#bus = vmbusDriver({ ...options.bus, hypervisor: this.partition })
+    this.off = new Promise((resolve) => {
+      this.#resolveOff = resolve
+    })
+  }
+
+  /** Shuts the guest down in good order, then switches off. A second call waits for the first. */
+  powerOff(how: PowerOff = { request: 'host', reason: 'switched off' }): Promise<void> {
+    this.#powerOff ??= this.#shutDown(how)
+    return this.#powerOff
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.powerOff()
+  }
+
+  /** Lets go of the root, after the partition is off. */
+  protected abstract releaseRoot(): Promise<void>
+
+  /** Boots the guest; switches the machine off again when that fails. */
+  protected async boot(options: GuestMachineOptions): Promise<void> {
+    try {
+      await this.tree.load({ name: 'hv_vmbus', drivers: [this.#bus] })
+      for (const module of options.modules ?? []) await this.tree.load(module)
+      const { vmbus } = this.partition.firmware
+      if (vmbus !== undefined) {
+        this.tree.root.addChild({ location: 'vmbus', pnpinfo: `_HID=${vmbus.hid}`, ivars: undefined })
+      }
+      await this.tree.settled()
+    } catch (error) {
+      await this.powerOff()
+      throw error
+    }
+  }
+
+  /** The guest answers the host before it goes, so the shutdown itself is a task of its own. */
+  #requestPower(request: PowerRequest, reason: string): boolean {
+    if (request === 'hibernate') return false
+    this.kernel.clock.later(() => void this.powerOff({ request, reason }))
+    return true
+  }
+
+  async #shutDown(how: PowerOff): Promise<void> {
+    await this.tree.shutdown()
+    this.partition.powerOff(how.reason)
+    await this.releaseRoot()
+    this.#resolveOff(how)
+  }
+}

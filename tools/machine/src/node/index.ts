@@ -1,0 +1,1 @@
+export { RemoteRootMachine, type WorkerScript } from './remote-root-machine.ts'
