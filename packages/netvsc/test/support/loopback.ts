@@ -17,7 +17,7 @@ export interface Outgoing {
   header: Uint8Array | undefined
   data: Uint8Array
 }
-export type Tamper = (packet: Outgoing, channel: HostChannel) => boolean | undefined
+export type Tamper = (packet: Outgoing, channel: HostChannel) => unknown
 
 /** The host's adapter with somebody in between who changes what it sends. */
 export class TamperedAdapter implements VspDevice {
