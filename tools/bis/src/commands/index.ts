@@ -5,6 +5,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./start.ts')).start,
   boot: async () => (await import('./boot.ts')).boot,
   disk: async () => (await import('./disk/disk.ts')).disk,
+  bench: async () => (await import('./bench.ts')).bench,
   host: async () => (await import('./host.ts')).host,
   nbd: async () => (await import('./nbd.ts')).nbd,
 }
