@@ -48,6 +48,8 @@ export class DataPath implements Runnable, RingHandler {
   #batchDepth = 0
   /** `send` answered `full`, and `onWritable` was not called since. */
   #blocked = false
+  /** The host signalled since, or it is time to try. */
+  #roomMayBe = false
   #poll: Timer | undefined
 
   constructor(parts: DataPathParts) {
@@ -128,6 +130,7 @@ export class DataPath implements Runnable, RingHandler {
   /** The host signalled: masks, so that it need not signal again, and drains in a task. */
   interrupt(): void {
     this.#parts.counters.interrupts++
+    if (this.#blocked) this.#roomMayBe = true
     if (!this.#alive || this.#queued) return
     this.#consumer.mask()
     this.#queue()
@@ -205,8 +208,9 @@ export class DataPath implements Runnable, RingHandler {
   }
 
   #tellWritable(): void {
-    if (!this.#blocked || !this.#alive) return
+    if (!this.#blocked || !this.#roomMayBe || !this.#alive) return
     this.#blocked = false
+    this.#roomMayBe = false
     this.#poll?.cancel()
     this.#poll = undefined
     try {
@@ -226,6 +230,7 @@ export class DataPath implements Runnable, RingHandler {
     if (this.#producer.flowControl || this.#poll !== undefined) return
     this.#poll = this.#parts.clock.after(this.#parts.fullRingPollMs, () => {
       this.#poll = undefined
+      this.#roomMayBe = true
       this.#queue()
     })
   }
