@@ -80,6 +80,9 @@ export interface RingProducer {
    */
   publish(): WriteResult
 
+  /** Bytes free now, by a fresh look; a packet needs its length, its trailer, and 1 more. 0 for a dead ring. */
+  freeBytes(): number
+
   /** Takes back the wish to be signalled: the caller gave up what was refused. */
   cancelPending(): void
 

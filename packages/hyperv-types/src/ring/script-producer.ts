@@ -107,6 +107,10 @@ export class ScriptProducer implements RingProducer {
     return WriteResult.WRITTEN_SIGNAL
   }
 
+  freeBytes(): number {
+    return this.corruption === undefined && this.#refreshRead() ? this.#free() : 0
+  }
+
   cancelPending(): void {
     if (this.#pending === 0) return
     this.#pending = 0

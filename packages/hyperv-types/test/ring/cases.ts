@@ -136,12 +136,16 @@ export const ringCases: readonly { readonly name: string; run(bed: RingBed): voi
       while (send(producer, pattern(40, sent), sent) !== RING_FULL) sent++
       // 64 bytes a packet: 64 of them would fill all 4096.
       expect(sent).toBe(63)
+      expect(producer.freeBytes()).toBe(64)
       expect(send(producer, pattern(32, sent))).toBe(WRITTEN) // 56 bytes: exactly 8 stay free
       expect(send(producer, NO_BYTES)).toBe(RING_FULL)
+      expect(producer.freeBytes()).toBe(8)
       expect(producer.ringFull).toBe(2)
       for (let i = 0; i < sent; i++) expect(take(consumer)).toEqual(Array.from(pattern(40, i)))
       expect(take(consumer)).toEqual(Array.from(pattern(32, sent)))
       expect(consumer.next()).toBe(EMPTY)
+      consumer.commit()
+      expect(producer.freeBytes()).toBe(D)
       expect(producer).toMatchObject({ packets: 64, signals: 1, suppressedSignals: 63 })
       expect(consumer.packets).toBe(64)
     },

@@ -1,7 +1,7 @@
 import type { ChannelHandlers, Clock, Logger, Packet, Timer } from '@bis/hyperv-types'
 import { ChannelError, SendStatus } from '@bis/hyperv-types'
 import type { RingConsumer, RingHandler, RingProducer } from '@bis/hyperv-types/ring'
-import { DrainResult, NO_BYTES, packetBytes, WriteResult } from '@bis/hyperv-types/ring'
+import { DrainResult, NO_BYTES, packetBytes, TRAILER_BYTES, WriteResult } from '@bis/hyperv-types/ring'
 import type { Runnable } from './channel-bus.ts'
 import type { ChannelCounters } from './counters.ts'
 import type { Signal } from './signal.ts'
@@ -48,8 +48,8 @@ export class DataPath implements Runnable, RingHandler {
   #batchDepth = 0
   /** `send` answered `full`, and `onWritable` was not called since. */
   #blocked = false
-  /** The host signalled since, or it is time to try. */
-  #roomMayBe = false
+  /** What the smallest packet refused takes in the ring. */
+  #neededBytes = 0
   #poll: Timer | undefined
 
   constructor(parts: DataPathParts) {
@@ -75,7 +75,8 @@ export class DataPath implements Runnable, RingHandler {
   ): SendStatus {
     if (!this.#alive) return SendStatus.gone
     const producer = this.#producer
-    if (packetBytes(headerLength, dataLength) > producer.longestPacket) return SendStatus.tooLarge
+    const packetLength = packetBytes(headerLength, dataLength)
+    if (packetLength > producer.longestPacket) return SendStatus.tooLarge
     const extra = header ?? NO_BYTES
     const result =
       this.#batchDepth === 0
@@ -108,7 +109,7 @@ export class DataPath implements Runnable, RingHandler {
         this.#signal()
         return SendStatus.sent
       case WriteResult.RING_FULL:
-        this.#block()
+        this.#block(packetLength)
         return SendStatus.full
       case WriteResult.RING_CORRUPT:
         this.#queue()
@@ -130,7 +131,6 @@ export class DataPath implements Runnable, RingHandler {
   /** The host signalled: masks, so that it need not signal again, and drains in a task. */
   interrupt(): void {
     this.#parts.counters.interrupts++
-    if (this.#blocked) this.#roomMayBe = true
     if (!this.#alive || this.#queued) return
     this.#consumer.mask()
     this.#queue()
@@ -208,9 +208,12 @@ export class DataPath implements Runnable, RingHandler {
   }
 
   #tellWritable(): void {
-    if (!this.#blocked || !this.#roomMayBe || !this.#alive) return
+    if (!this.#blocked || !this.#alive) return
+    if (this.#producer.freeBytes() <= this.#neededBytes) {
+      this.#awaitRoom()
+      return
+    }
     this.#blocked = false
-    this.#roomMayBe = false
     this.#poll?.cancel()
     this.#poll = undefined
     try {
@@ -225,12 +228,19 @@ export class DataPath implements Runnable, RingHandler {
     this.#parts.log.log('error', `${this.#parts.name}: the driver's handler threw ${text}`, 'handler-threw')
   }
 
-  #block(): void {
+  #block(packetLength: number): void {
+    const needed = packetLength + TRAILER_BYTES
+    // The ring's producer waits for the least that was refused, and so does this.
+    this.#neededBytes = this.#blocked ? Math.min(this.#neededBytes, needed) : needed
     this.#blocked = true
+    this.#awaitRoom()
+  }
+
+  /** The host signals when there is room, if it knows how; otherwise this looks again. */
+  #awaitRoom(): void {
     if (this.#producer.flowControl || this.#poll !== undefined) return
     this.#poll = this.#parts.clock.after(this.#parts.fullRingPollMs, () => {
       this.#poll = undefined
-      this.#roomMayBe = true
       this.#queue()
     })
   }

@@ -165,6 +165,17 @@ export class WasmProducer implements RingProducer {
     return this.#code.publish(this.#stateAt) as WriteResult
   }
 
+  freeBytes(): number {
+    if (this.corruption !== undefined) return 0
+    const read = this.#access.loadReadIndex()
+    if (!isIndex(read, this.dataBytes)) {
+      this.#fail(Fault.PEER_INDEX, read)
+      return 0
+    }
+    const used = this.#get(StateOffset.own) - read
+    return used < 0 ? -used : this.dataBytes - used
+  }
+
   cancelPending(): void {
     this.#code.cancel_pending(this.#stateAt)
   }
