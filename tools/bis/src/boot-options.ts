@@ -4,6 +4,8 @@ import { CliError } from './cli-error.ts'
 import type { Arguments, OptionSpec } from './command.ts'
 import type { DiskOption } from './disk-option.ts'
 import { parseDiskOption } from './disk-option.ts'
+import type { NicOption } from './nic-option.ts'
+import { parseNicOption } from './nic-option.ts'
 import { parseSize } from './size.ts'
 
 /** Who plays the root partition: this thread, a worker thread, or `bis host` at a socket. */
@@ -15,6 +17,9 @@ export type RootOption =
 /** What the machine of `boot` and `nbd` is like. */
 export interface BootOptions {
   readonly disks: readonly DiskOption[]
+  readonly nics: readonly NicOption[]
+  /** Capture file of the NICs. */
+  readonly capture: string | undefined
   readonly release: HostReleaseName
   readonly generation: 1 | 2
   readonly processorCount: number
@@ -37,6 +42,13 @@ export const HOST_OPTIONS: Readonly<Record<string, OptionSpec>> = {
 /** Flags of every command that boots a machine. */
 export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   ...HOST_OPTIONS,
+  nic: {
+    type: 'string',
+    multiple: true,
+    value: 'PORT[,mac=MAC][,vlan=ID|trunk]',
+    help: 'plug in a NIC: none, switch or stream:PATH, a QEMU stream socket (repeatable)',
+  },
+  capture: { type: 'string', value: 'FILE', help: "write the NICs' frames to a pcapng file" },
   gen: { type: 'string', value: '1|2', help: 'generation of the machine; default 2' },
   cpus: { type: 'string', value: 'N', help: 'virtual processors; default 2' },
   memory: { type: 'string', value: 'SIZE', help: 'guest memory; default 64m' },
@@ -52,18 +64,23 @@ const MAX_CPUS = 64
 export function parseBootOptions(args: Arguments): BootOptions {
   const { release, disks } = parseHostOptions(args)
   const generation = parseGeneration(args.text('gen'), disks)
+  const nics = args.list('nic').map(parseNicOption)
+  const root = parseRoot(args.text('root'), disks)
+  if (nics.length > 0 && root.kind !== 'inline') throw new CliError('usage', '--nic needs --root inline')
   const memoryBytes = parseSize(args.text('memory') ?? '64m', '--memory')
   if (memoryBytes < MIN_MEMORY || memoryBytes > MAX_MEMORY || memoryBytes % 65_536 !== 0) {
     throw new CliError('usage', '--memory is from 16m to 3g, in steps of 64k')
   }
   return {
     disks,
+    nics,
+    capture: args.text('capture'),
     release,
     generation,
     processorCount: parseCpus(args.text('cpus')),
     memoryBytes,
     verbose: args.flag('verbose'),
-    root: parseRoot(args.text('root'), disks),
+    root,
   }
 }
 

@@ -2,6 +2,7 @@ import type { BlockDevice } from '@bis/hyperv-types'
 import type { GuestMachine, GuestMachineOptions } from '@bis/machine'
 import { Machine } from '@bis/machine'
 import { RemoteRootMachine } from '@bis/machine/node'
+import { netvscDriver } from '@bis/netvsc'
 import type { KernelModule } from '@bis/newbus'
 import { storvsc } from '@bis/storvsc'
 import type { BootOptions } from './boot-options.ts'
@@ -9,28 +10,58 @@ import { CliError } from './cli-error.ts'
 import type { OpenDisk } from './disk-option.ts'
 import { closeDisks, openDisks } from './disk-option.ts'
 import { storageDevices } from './host-devices.ts'
+import { Nics } from './nic-devices.ts'
 import { rootWorker } from './root-worker-script.ts'
 
 /** The drivers of every machine, by their kernel modules. */
-const MODULES: readonly KernelModule[] = [{ name: 'hv_storvsc', drivers: [storvsc()], dependencies: ['hv_vmbus'] }]
+function modules({ coalesce }: NetworkChoices): readonly KernelModule[] {
+  const dependencies = ['hv_vmbus']
+  return [
+    { name: 'hv_storvsc', drivers: [storvsc()], dependencies },
+    { name: 'hv_netvsc', drivers: [netvscDriver(coalesce === undefined ? {} : { coalesce })], dependencies },
+  ]
+}
+
+/** What a command wants of the machine's NICs. */
+export interface NetworkChoices {
+  /** The guest may use other source addresses than its own. */
+  readonly spoofing?: boolean
+  /** The host may join TCP segments; default true. */
+  readonly coalesce?: boolean
+}
 
 /** A machine with the images of its disks, switched on. */
 export class BootedMachine implements AsyncDisposable {
   readonly machine: GuestMachine
   readonly #disks: readonly OpenDisk[]
+  readonly #nics: Nics | undefined
   /** The root is gone: there is nobody left to shut down with. */
   #abandoned = false
 
-  private constructor(machine: GuestMachine, disks: readonly OpenDisk[]) {
+  private constructor(machine: GuestMachine, disks: readonly OpenDisk[], nics?: Nics) {
     this.machine = machine
     this.#disks = disks
+    this.#nics = nics
   }
 
   /** Opens the images and boots. @param print gets each line of dmesg as it comes */
-  static async boot(options: BootOptions, print: (line: string) => void): Promise<BootedMachine> {
+  static async boot(
+    options: BootOptions,
+    print: (line: string) => void,
+    network: NetworkChoices = {},
+  ): Promise<BootedMachine> {
     const { release, generation, processorCount, memoryBytes, verbose, root } = options
-    const guest = { modules: MODULES, release, generation, processorCount, memoryBytes, verbose, onDmesg: print }
-    if (root.kind === 'inline') return bootInline(options, guest, (machine, disks) => new BootedMachine(machine, disks))
+    const guest = {
+      modules: modules(network),
+      release,
+      generation,
+      processorCount,
+      memoryBytes,
+      verbose,
+      onDmesg: print,
+    }
+    if (root.kind === 'inline')
+      return bootInline(options, guest, network, (machine, disks, nics) => new BootedMachine(machine, disks, nics))
     const machine =
       root.kind === 'worker'
         ? await RemoteRootMachine.withWorkerRoot(rootWorker(release, options.disks), guest)
@@ -64,6 +95,7 @@ export class BootedMachine implements AsyncDisposable {
   async powerOff(): Promise<void> {
     if (this.#abandoned) return
     await this.machine.powerOff()
+    await this.#nics?.[Symbol.asyncDispose]()
     await closeDisks(this.#disks)
   }
 
@@ -73,15 +105,20 @@ export class BootedMachine implements AsyncDisposable {
 }
 
 async function bootInline<T>(
-  { disks: images, release }: BootOptions,
+  { disks: images, nics: options, capture, release }: BootOptions,
   guest: GuestMachineOptions,
-  make: (machine: Machine, disks: readonly OpenDisk[]) => T,
+  { spoofing = false }: NetworkChoices,
+  make: (machine: Machine, disks: readonly OpenDisk[], nics: Nics) => T,
 ): Promise<T> {
-  const disks = await openDisks(images)
+  const nics = await Nics.open(options, release, { spoofing, ...(capture === undefined ? {} : { capture }) })
+  const disks: OpenDisk[] = []
   try {
-    return make(await Machine.powerOn({ ...guest, devices: storageDevices(release, disks) }), disks)
+    disks.push(...(await openDisks(images)))
+    const devices = [...storageDevices(release, disks), ...nics.devices]
+    return make(await Machine.powerOn({ ...guest, devices }), disks, nics)
   } catch (error) {
     await closeDisks(disks)
+    await nics[Symbol.asyncDispose]()
     throw error
   }
 }

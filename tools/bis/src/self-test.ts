@@ -1,4 +1,5 @@
-import type { BlockDevice } from '@bis/hyperv-types'
+import type { BlockDevice, EthernetInterface } from '@bis/hyperv-types'
+import { formatMac } from '@bis/hyperv-types/ethernet'
 import { readDiskContents } from './filesystem/disk-contents.ts'
 import { formatSize } from './size.ts'
 
@@ -27,4 +28,19 @@ export async function testDisk(disk: BlockDevice): Promise<SelfTest> {
   } catch (error) {
     return { device: disk.name, passed: false, text: error instanceof Error ? error.message : String(error) }
   }
+}
+
+/** Looks at a NIC, and sends one frame that no one answers when its link is up. */
+export function testNetwork(network: EthernetInterface): SelfTest {
+  const { settings, link, capabilities } = network
+  const frame = new Uint8Array(60)
+  frame.fill(0xff, 0, 6)
+  frame.set(settings.address, 6)
+  // EtherType for local experiments (IEEE 802).
+  frame.set([0x88, 0xb5], 12)
+  const sent = network.transmit(frame, 0, frame.length)
+  const passed = settings.up && (sent === 0 || !link.up)
+  const state = link.up ? `link up, ${link.speed / 1e9} Gbit/s` : 'no link'
+  const text = `${formatMac(settings.address)}, ${state}, MTU ${settings.mtu}, ${capabilities.queues} queues`
+  return { device: network.name, passed, text }
 }

@@ -4,12 +4,13 @@ import { CliError } from '../cli-error.ts'
 import type { Command } from '../command.ts'
 import { aborted } from '../interrupt.ts'
 import type { SelfTest } from '../self-test.ts'
-import { testDisk } from '../self-test.ts'
+import { testDisk, testNetwork } from '../self-test.ts'
 
 export const boot: Command = {
   name: 'boot',
   summary: 'power on a machine, print dmesg, test every device found, power off',
-  usage: '[--disk FILE[,bus=scsi|ide][,ro]]… [--host RELEASE] [--gen 1|2] [--cpus N] [--memory SIZE] [--stay]',
+  usage:
+    '[--disk FILE[,bus=scsi|ide][,ro]]… [--nic PORT[,mac=MAC][,vlan=ID]]… [--host RELEASE] [--gen 1|2] [--cpus N] [--memory SIZE] [--stay]',
   options: {
     ...BOOT_OPTIONS,
     stay: { type: 'boolean', help: 'stay on until Ctrl-C or until the guest is shut down' },
@@ -21,8 +22,9 @@ export const boot: Command = {
     const print = json ? (): void => {} : (line: string): void => void process.stdout.write(`${line}\n`)
     await using booted = await BootedMachine.boot(options, print)
     const tests: SelfTest[] = []
-    for (const disk of booted.disks) {
-      const test = await testDisk(disk)
+    const networks = booted.machine.kernel.interfaces.list()
+    for (const item of [...booted.disks, ...networks]) {
+      const test = 'read' in item ? await testDisk(item) : testNetwork(item)
       tests.push(test)
       print(`${test.device}: ${test.passed ? 'ok' : 'FAILED'}: ${test.text}`)
     }

@@ -7,5 +7,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   disk: async () => (await import('./disk/disk.ts')).disk,
   bench: async () => (await import('./bench.ts')).bench,
   host: async () => (await import('./host.ts')).host,
+  net: async () => (await import('./net.ts')).net,
   nbd: async () => (await import('./nbd.ts')).nbd,
 }

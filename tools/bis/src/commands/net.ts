@@ -1,0 +1,60 @@
+import { FrameStream } from '@bis/host/node'
+import type { FrameOffload } from '@bis/hyperv-types'
+import { BOOT_OPTIONS, parseBootOptions } from '../boot-options.ts'
+import { BootedMachine } from '../booted-machine.ts'
+import { CliError } from '../cli-error.ts'
+import type { Command } from '../command.ts'
+import { aborted } from '../interrupt.ts'
+
+const MTU_MIN = 68
+const MTU_MAX = 9202
+
+export const net: Command = {
+  name: 'net',
+  summary: "boot, and export the guest's hn0 (through netvsc, VMBus and the host) as a QEMU stream server",
+  usage: '--nic PORT[,mac=MAC][,vlan=ID|trunk] --socket PATH [--mtu N] [--capture FILE]',
+  options: {
+    ...BOOT_OPTIONS,
+    socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
+    mtu: { type: 'string', value: 'N', help: `MTU of hn0, ${MTU_MIN} to ${MTU_MAX}; default 1500` },
+  },
+  details: 'Frames of whoever connects go out by hn0, whatever their source address; runs until Ctrl-C.',
+  async run(args, signal) {
+    const options = parseBootOptions(args)
+    const path = args.text('socket')
+    if (path === undefined) throw new CliError('usage', 'bis net: --socket PATH is missing')
+    if (options.nics.length !== 1) throw new CliError('usage', 'bis net: give --nic PORT once')
+    const mtu = parseMtu(args.text('mtu'))
+    const print = (line: string): void => void process.stderr.write(`${line}\n`)
+    // A bridge passes on frames of others, and whole ones only.
+    const bridge = { spoofing: true, coalesce: false }
+    await using booted = await BootedMachine.boot(options, options.verbose ? print : () => {}, bridge)
+    const network = booted.machine.kernel.interfaces.get('hn0')
+    if (network === undefined)
+      throw new CliError('failed', 'the guest has no hn0; bis boot with the same flags shows why')
+    await network.configure({ promiscuous: true, ...(mtu === undefined ? {} : { mtu }) })
+    const tagged: FrameOffload = { checksum: 0, segmentSize: 0, transportOffset: 0, vlan: -1, hash: 0 }
+    await using stream = await FrameStream.listen(path, {
+      onFrame: (bytes, offset, length) => network.transmit(bytes, offset, length, tagged),
+    })
+    network.receive((frames, count) => {
+      stream.cork()
+      for (let i = 0; i < count; i++) {
+        const frame = frames[i]
+        if (frame !== undefined) stream.send(frame.bytes, frame.offset, frame.length, Math.max(frame.vlan, 0))
+      }
+      stream.flush()
+    })
+    process.stdout.write(`hn0 is at ${path}: -netdev stream,id=net0,server=off,addr.type=unix,addr.path=${path}\n`)
+    await Promise.race([booted.ended(), aborted(signal)])
+    network.receive(undefined)
+    await booted.powerOff()
+  },
+}
+
+function parseMtu(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const mtu = /^\d+$/.test(text) ? Number(text) : 0
+  if (mtu < MTU_MIN || mtu > MTU_MAX) throw new CliError('usage', `--mtu ${text}: ${MTU_MIN} to ${MTU_MAX}`)
+  return mtu
+}
