@@ -23,7 +23,10 @@ export class Machine extends GuestMachine {
     )
     this.#ownsHost = host === undefined
     this.host = host ?? new Host({ release, clock, ...(hostLog === undefined ? {} : { log: hostLog }) })
-    this.server = this.host.addGuest(this.partition.ports, options.guest)
+    this.server = this.host.addGuest(this.partition.ports, {
+      engine: this.ringEngine,
+      ...options.guest,
+    })
   }
 
   /**
