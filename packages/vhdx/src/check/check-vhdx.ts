@@ -117,7 +117,8 @@ async function walkTable(image: VhdxImage, findings: Findings, options: TaskOpti
   const needBitmap = new Set<number>()
   // A child's table counts whole chunks, so its last entries may belong to no block.
   const entries = batGeometry({ ...metadata, hasParent: false }).entries
-  const total = region.length / BAT_ENTRY_BYTES
+  // A region may be promised longer than the file is; what is not there says nothing.
+  const total = Math.floor(Math.min(region.length, fileSize - region.offset) / BAT_ENTRY_BYTES)
 
   await eachBatEntry(backend, region, total, (view, position, index) => {
     if (index % 65_536 === 0) step(options, index, total)

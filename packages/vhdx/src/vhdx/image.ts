@@ -106,6 +106,7 @@ async function replay(
   await applyLog(medium, effect)
   await medium.flush()
   await headers.update({ logGuid: new Uint8Array(16) })
+  await headers.update({ logGuid: new Uint8Array(16) })
   return medium
 }
 

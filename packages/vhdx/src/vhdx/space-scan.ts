@@ -98,10 +98,14 @@ export async function scanSpace(
   await eachBatEntry(backend, bat, geometry.entries, (view, position, index) => {
     const place = bat.offset + index * BAT_ENTRY_BYTES
     const entry = decodeBatEntry(view, position, place, index)
-    // An unmapped block may keep its place; decoding leaves that out, but the place stays taken.
-    const offset =
-      stateOf(entry) === BLOCK.unmapped ? keptOffset(view, position) : hasSpace(stateOf(entry)) ? offsetOf(entry) : 0
-    if (offset === 0) return
+    if (stateOf(entry) === BLOCK.unmapped) {
+      // It may keep its place; decoding leaves that out, but another program may count on it.
+      const kept = keptOffset(view, position)
+      if (kept !== 0 && kept + blockSize <= limit) used.claim(kept, blockSize)
+      return
+    }
+    if (!hasSpace(stateOf(entry))) return
+    const offset = offsetOf(entry)
     const length = isBitmapIndex(geometry, index) ? BITMAP_BLOCK_BYTES : blockSize
     if (offset + length > limit) {
       throw new DiskImageError(

@@ -205,6 +205,7 @@ export class VhdxStore implements BlockStore {
     await log.append([], { flushedFileSize: end, lastFileSize: end })
     await flush()
     await this.#image.headers.update({ logGuid: log.guid })
+    await this.#image.headers.update({ logGuid: log.guid })
     await space.cutTail(end)
   }
 
@@ -220,6 +221,8 @@ export class VhdxStore implements BlockStore {
 
   async finish(flush: () => Promise<void>): Promise<void> {
     await flush()
+    // In both copies: the older one would ask for a log that fits a longer file.
+    await this.#image.headers.update({ logGuid: new Uint8Array(16) })
     await this.#image.headers.update({ logGuid: new Uint8Array(16) })
     const { space } = this.#open()
     if (space.gaveBack) await space.cutTail((await this.#scan()).end)
