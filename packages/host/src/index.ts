@@ -11,6 +11,15 @@ export {
   type IcVersions,
 } from './host-release.ts'
 export * from './netvsp/index.ts'
+export {
+  RestoreError,
+  type RestoreErrorCode,
+  type SavedChannel,
+  type SavedConnection,
+  type SavedGpadl,
+  type SavedOpen,
+  type SavedServer,
+} from './saved/saved-server.ts'
 export * from './scsi/index.ts'
 export * from './storvsp/index.ts'
 export type { ServerQuotas, VersionPolicy } from './vmbus/server-limits.ts'

@@ -48,10 +48,13 @@ export class ChannelTable {
 
   /** Adds the missing ones of sub-channels 1 to `count`, which are offered like any channel. */
   addSubchannels(group: DeviceGroup, count: number): void {
-    for (let index = 1; index <= count; index++) {
-      if (group.channels.some((channel) => channel.subIndex === index && !channel.withdrawn)) continue
-      this.#add(group, index)
-    }
+    for (let index = 1; index <= count; index++) this.addSubchannel(group, index)
+  }
+
+  /** Adds a sub-channel. @returns undefined when it is there already */
+  addSubchannel(group: DeviceGroup, index: number): ChannelRecord | undefined {
+    const isThere = group.channels.some((channel) => channel.subIndex === index && !channel.withdrawn)
+    return isThere ? undefined : this.#add(group, index)
   }
 
   /** Tells the guest of every channel that it may be told of now. */
@@ -60,6 +63,21 @@ export class ChannelTable {
     if (state.at !== 'connected' || !state.offered) return
     const waiting = [...this.#records.values()].filter((record) => this.#isOfferable(record)).sort(offerOrder)
     for (const record of waiting) this.#offer(record)
+  }
+
+  /** The guest of a restored bus knows the channel already, by these ids. @returns false when they cannot be */
+  adopt(record: ChannelRecord, channelId: number, monitorId: number | undefined): boolean {
+    if (record.client !== 'unknown' || record.channelId !== 0 || !this.#ids.claim(channelId, VMBUS_MAX_CHANNELS))
+      return false
+    if (monitorId !== undefined && !this.#monitorIds.claim(monitorId, VMBUS_MAX_MONITOR_IDS)) {
+      this.#ids.free(channelId)
+      return false
+    }
+    record.channelId = channelId
+    record.monitorId = monitorId
+    record.client = 'offered'
+    this.#byId.set(channelId, record)
+    return true
   }
 
   /** The guest does not know the channel any more; its id is free. */

@@ -22,6 +22,7 @@ import { judgeContact, judgeMonitorPages } from './negotiation.ts'
 import type { Connection, ControlLimits, GpadlMemory, OfferSpec } from './types.ts'
 
 const { V1_1, V5_0 } = VmbusVersion
+const MAX_SUB_INDEX = 0xffff
 
 /**
  * The VMBus control protocol of one guest, as a state machine without I/O: messages and the host's wishes go in as calls,
@@ -132,6 +133,46 @@ export class ControlPlane {
       if (found !== undefined) return found
     }
     return undefined
+  }
+
+  /** Restoring: the guest knows this channel already. @returns false when it cannot have these ids */
+  adopt(record: ChannelRecord, channelId: number, monitorId: number | undefined): boolean {
+    return this.#context.transition(() => {
+      if (this.state.at !== 'connected') return false
+      return this.#table.adopt(record, channelId, monitorId)
+    })
+  }
+
+  /** Restoring: a sub-channel of an open primary, to be adopted. */
+  restoreSubchannel(primary: ChannelRecord, index: number): ChannelRecord | undefined {
+    if (primary.device.at !== 'open' || !Number.isInteger(index) || index < 1 || index > MAX_SUB_INDEX) return undefined
+    return this.#table.addSubchannel(primary.group, index)
+  }
+
+  /** Restoring: the guest has asked for its offers before, and is told only of what it does not know. */
+  continueOffers(): void {
+    this.#context.transition(() => {
+      const { state } = this
+      if (state.at !== 'connected') return
+      this.#context.state = { ...state, offered: true }
+      this.#table.offerAll()
+    })
+  }
+
+  /** Restoring: messages that were held back when the connection was saved. */
+  continueHolding(held: readonly Uint8Array[]): void {
+    const { state } = this
+    if (state.at === 'connected') this.#context.state = { ...state, held: [...held] }
+  }
+
+  /** Whether no device is being opened, closed or asked to let go of memory. */
+  get isQuiet(): boolean {
+    if (this.state.at === 'resetting') return false
+    for (const record of this.#table.records) {
+      if (record.device.at === 'opening' || record.device.at === 'closing') return false
+      if (this.#gpadls.isReleasing(record)) return false
+    }
+    return true
   }
 
   /** The partition was reset: all is forgotten and nothing answered. */

@@ -29,6 +29,16 @@ export class GpadlRecord {
     this.pageCount = listBytes / 8 - rangeCount
   }
 
+  /** The range list as far as it has come. */
+  get list(): Uint8Array {
+    return this.#list.subarray(0, this.#filled)
+  }
+
+  /** Bytes that the whole list has. */
+  get listBytes(): number {
+    return this.#list.length
+  }
+
   /** Takes as much of the list as is missing; words beyond it are padding. @returns whether the list is whole. */
   append(words: Uint8Array): boolean {
     const whole = words.length - (words.length % 8)

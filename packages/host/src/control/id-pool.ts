@@ -22,6 +22,13 @@ export class IdPool {
     return undefined
   }
 
+  /** Takes this number. @returns false when it is none below `end`, or taken */
+  claim(id: number, end: number): boolean {
+    if (!Number.isInteger(id) || id < this.#first || id >= end || this.#taken.has(id)) return false
+    this.#taken.add(id)
+    return true
+  }
+
   free(id: number): void {
     this.#taken.delete(id)
   }

@@ -10,6 +10,7 @@ export class Inbox {
   readonly #handle: (payload: Uint8Array) => void
   #messages: Uint8Array[] = []
   #scheduled = false
+  #held = false
 
   constructor(clock: Clock, limit: number, handle: (payload: Uint8Array) => void) {
     this.#clock = clock
@@ -21,11 +22,17 @@ export class Inbox {
   put(payload: Uint8Array): boolean {
     if (this.#messages.length >= this.#limit) return false
     this.#messages.push(payload.slice())
-    if (!this.#scheduled) {
+    if (!this.#scheduled && !this.#held) {
       this.#scheduled = true
       this.#clock.soon(this.#run)
     }
     return true
+  }
+
+  /** Keeps what comes and handles nothing any more. @returns what waits; it grows as more comes */
+  hold(): readonly Uint8Array[] {
+    this.#held = true
+    return this.#messages
   }
 
   clear(): void {
@@ -33,6 +40,7 @@ export class Inbox {
   }
 
   readonly #run = (): void => {
+    if (this.#held) return
     const batch = this.#messages.splice(0, BUDGET)
     for (const payload of batch) this.#handle(payload)
     this.#scheduled = this.#messages.length > 0

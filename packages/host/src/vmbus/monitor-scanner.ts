@@ -3,6 +3,8 @@ import { monitorPage, VMBUS_MAX_MONITOR_IDS } from '@bis/hyperv-types/vmbus'
 import { forEachBit, pageWords } from './guest-interrupts.ts'
 
 const GROUPS = VMBUS_MAX_MONITOR_IDS / 32
+/** 100 µs, in units of 100 ns. */
+const SHORTEST_LATENCY = 1000
 /** Scans without a find after which the next comes later. */
 const IDLE_SCANS = 64
 /** Longest pause between two scans, as a multiple of the latency, and in milliseconds. */
@@ -36,9 +38,9 @@ export class MonitorScanner {
     this.#restart()
   }
 
-  /** @param latency in units of 100 ns */
+  /** @param latency in units of 100 ns; one that no timer could keep is taken for the shortest */
   add(monitorId: number, latency: number): void {
-    this.#open.set(monitorId, latency / 10_000)
+    this.#open.set(monitorId, Math.max(latency, SHORTEST_LATENCY) / 10_000)
     this.#restart()
   }
 

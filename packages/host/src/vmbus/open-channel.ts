@@ -32,6 +32,7 @@ export interface OpenChannelDescription {
   readonly channelId: number
   readonly subIndex: number
   readonly userData: Uint8Array
+  readonly restored: unknown
 }
 
 const DEFAULT_BUDGET = 256
@@ -47,13 +48,14 @@ export class OpenChannel implements HostChannel, Serviceable {
   readonly channelId: number
   readonly subIndex: number
   readonly userData: Uint8Array
+  readonly restored: unknown
   readonly #host: OpenChannelHost
   readonly #rings: ChannelRings
   readonly #outgoing: RingProducer
   /** Taken up when the device has said how long its packets are. */
   #incoming: RingConsumer | undefined = undefined
   #handlers: HostChannelHandlers | undefined = undefined
-  #life: 'starting' | 'running' | 'broken' | 'closed' = 'starting'
+  #life: 'starting' | 'running' | 'saving' | 'broken' | 'closed' = 'starting'
   #paused = false
   #batching = false
   #serving = false
@@ -71,6 +73,7 @@ export class OpenChannel implements HostChannel, Serviceable {
     this.channelId = description.channelId
     this.subIndex = description.subIndex
     this.userData = description.userData
+    this.restored = description.restored
     this.#rings = rings
     this.#outgoing = rings.outgoing
   }
@@ -203,6 +206,37 @@ export class OpenChannel implements HostChannel, Serviceable {
     })
   }
 
+  /**
+   * Takes no more packets and lets the device finish what it has.
+   * @returns the device's state; undefined, with the channel closed, when the device cannot be saved
+   */
+  async save(): Promise<{ readonly state: unknown } | undefined> {
+    const handlers = this.#handlers
+    if (this.#life !== 'running' || handlers?.onSave === undefined) {
+      await this.close()
+      return undefined
+    }
+    this.#life = 'saving'
+    this.#retry?.cancel()
+    this.#host.queue.remove(this)
+    const state = await handlers.onSave()
+    // What was sent meanwhile may have broken it.
+    if (!this.#isSaving()) return undefined
+    this.#life = 'closed'
+    this.#incoming?.close()
+    this.#outgoing.close()
+    return { state }
+  }
+
+  #isSaving(): boolean {
+    return this.#life === 'saving'
+  }
+
+  /** The guest's side may have waited since before the channel was restored: it looks at its ring once more. */
+  wakeGuest(): void {
+    this.#signalGuest()
+  }
+
   /** One turn: room that came back first, then packets. @returns whether packets are left */
   service(): boolean {
     const handlers = this.#handlers
@@ -300,7 +334,7 @@ export class OpenChannel implements HostChannel, Serviceable {
 
   /** @returns whether it was alive */
   #die(reason: string): boolean {
-    if (this.#life !== 'running' && this.#life !== 'starting') return false
+    if (this.#life === 'closed' || this.#life === 'broken') return false
     this.#life = 'broken'
     this.#protocolErrors++
     this.#retry?.cancel()

@@ -4,6 +4,7 @@ import type { RingEngine } from '@bis/hyperv-types/ring'
 import type { ChannelRecord } from '../control/channel-record.ts'
 import type { Connection, GpadlMemory, OpenRequest } from '../control/types.ts'
 import type { Faults } from '../faults/faults.ts'
+import type { DeviceState } from '../saved/capture.ts'
 import { openRings } from './channel-rings.ts'
 import { hostGpadl } from './guest-gpadl.ts'
 import { GuestInterrupts } from './guest-interrupts.ts'
@@ -65,16 +66,14 @@ export class OpenChannels {
   open(
     record: ChannelRecord,
     request: OpenRequest,
+    restored: unknown,
     accept: (channel: OpenChannel) => HostChannelHandlers | undefined,
   ): boolean {
     const { memory } = this.#host.ports
     const rings = openRings(memory, hostGpadl(request.ring, memory), request.downstreamPage, this.#host.engine)
-    const { channelId } = record
-    const end = new OpenChannel(
-      this.#endHost(record),
-      { channelId, subIndex: record.subIndex, userData: request.userData },
-      rings,
-    )
+    const { channelId, subIndex } = record
+    const description = { channelId, subIndex, userData: request.userData, restored }
+    const end = new OpenChannel(this.#endHost(record), description, rings)
     const open: Open = { record, request, end, vp: request.targetVp }
     this.#byKey.set(record.key, open)
     this.#byConnectionId.set(request.connectionId, open)
@@ -101,6 +100,19 @@ export class OpenChannels {
     if (open === undefined) return
     this.#forget(open)
     await open.end.close()
+  }
+
+  /** As {@link close}, but lets the device keep its state. */
+  async save(record: ChannelRecord): Promise<DeviceState | undefined> {
+    const open = this.#byKey.get(record.key)
+    if (open === undefined) return undefined
+    const saved = await open.end.save()
+    this.#forget(open)
+    return saved === undefined ? undefined : { state: saved.state, vp: open.vp }
+  }
+
+  wakeGuest(): void {
+    for (const { end } of this.#byKey.values()) end.wakeGuest()
   }
 
   retarget(record: ChannelRecord, vp: number): void {

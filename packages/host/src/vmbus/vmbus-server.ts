@@ -16,6 +16,13 @@ import type { Connection, OpenRequest, ViolationCause } from '../control/types.t
 import { HostError } from '../errors.ts'
 import { Faults } from '../faults/faults.ts'
 import type { HostRelease } from '../host-release.ts'
+import type { DeviceState } from '../saved/capture.ts'
+import { capture } from '../saved/capture.ts'
+import { fromHex } from '../saved/hex.ts'
+import type { ReplayHost } from '../saved/replay.ts'
+import { replay } from '../saved/replay.ts'
+import type { SavedChannel, SavedServer } from '../saved/saved-server.ts'
+import { RestoreError } from '../saved/saved-server.ts'
 import { Inbox } from './inbox.ts'
 import { LimitedLog } from './limited-log.ts'
 import { toOfferSpec } from './offer-spec.ts'
@@ -29,6 +36,7 @@ const HV_STATUS_SUCCESS = 0x00
 const HV_STATUS_INVALID_CONNECTION_ID = 0x12
 const HV_STATUS_INSUFFICIENT_BUFFERS = 0x13
 
+const MAX_MESSAGE_BYTES = 240
 /** How long devices may take to close when the server is stopped. */
 const STOP_MS = 5_000
 
@@ -94,8 +102,11 @@ export class VmbusServer {
   #unknownConnections = 0
   #refusedMessages = 0
   #lostMessages = 0
-  #life: 'running' | 'stopping' | 'stopped' = 'running'
+  #life: 'running' | 'restoring' | 'saving' | 'stopping' | 'stopped' = 'running'
   #idleWaiters: (() => void)[] = []
+  #quietWaiters: (() => void)[] = []
+  /** What devices get when their channels are restored, by channel. */
+  readonly #restored = new Map<number, unknown>()
   #lastCrash: CrashReport | undefined = undefined
 
   constructor(options: VmbusServerOptions) {
@@ -180,6 +191,55 @@ export class VmbusServer {
     return [...this.#control.channels].map((record) => this.#describe(record))
   }
 
+  /**
+   * Lets every device finish, writes down the state, and lets go of the guest, which runs on. Devices without `onSave` are
+   * closed; they will be rescinded and offered again.
+   * @throws HostError `stopped`
+   */
+  async save(): Promise<SavedServer> {
+    if (this.#life !== 'running') throw new HostError('stopped', `${this.name}: the server is not running`)
+    this.#life = 'saving'
+    const inbox = this.#inbox.hold()
+    await this.#quiet()
+    const states = new Map<number, DeviceState>()
+    for (const record of [...this.#control.channels]) {
+      const state = record.device.at === 'open' && !record.reserved ? await this.#saveChannel(record) : undefined
+      if (state !== undefined) states.set(record.key, state)
+    }
+    await this.#quiet()
+    this.#disconnectPorts()
+    this.#open.disconnect()
+    this.#life = 'stopped'
+    return capture(this.#control, inbox, ({ key }) => states.get(key))
+  }
+
+  /**
+   * Goes on where another server of the same guest was saved. The devices have been offered to this one; those that the
+   * guest knows and that could be saved go on unnoticed, the others are rescinded and offered again.
+   * @throws RestoreError and leaves the server without a connection; the guest has to be reset then
+   */
+  restore(saved: SavedServer): void {
+    if (this.#life !== 'running' || this.#control.state.at !== 'disconnected') {
+      throw new RestoreError('refused', `${this.name}: only a server that has not heard of its guest can be restored`)
+    }
+    this.#life = 'restoring'
+    try {
+      const orphans = replay(saved, this.#replayHost())
+      const inbox = saved.inbox.map((message) => fromHex(message, MAX_MESSAGE_BYTES))
+      this.#life = 'running'
+      if (saved.connection?.offered === true) this.#control.continueOffers()
+      for (const orphan of orphans.reverse()) this.#control.revoke(orphan)
+      this.#open.wakeGuest()
+      for (const message of inbox) this.#inbox.put(message)
+    } catch (error) {
+      this.#control.partitionReset()
+      this.#life = 'running'
+      throw error
+    } finally {
+      this.#restored.clear()
+    }
+  }
+
   /** What is wrong with the server's own state: for tests, after each step. */
   brokenInvariants(): string[] {
     return brokenInvariants(this.#control)
@@ -249,6 +309,8 @@ export class VmbusServer {
       return HV_STATUS_SUCCESS
     }
     if (flag === 0 && this.#open.signaled(connectionId)) return HV_STATUS_SUCCESS
+    // While channels are saved the port is still there; who restores them looks at every ring.
+    if (this.#life === 'saving') return HV_STATUS_SUCCESS
     this.#unknownConnections++
     return HV_STATUS_INVALID_CONNECTION_ID
   }
@@ -269,6 +331,8 @@ export class VmbusServer {
   #effects(): ControlEffects {
     return {
       post: ({ vp, sint }, message) => {
+        // The guest has had these answers.
+        if (this.#life === 'restoring') return
         const delivery = this.#ports.postMessage(vp, sint, VMBUS_MESSAGE_TYPE, message)
         if (delivery === 'full' || delivery === 'invalid' || delivery === 'gone') {
           this.#lostMessages++
@@ -303,9 +367,11 @@ export class VmbusServer {
 
   #openChannel(record: ChannelRecord, request: OpenRequest): boolean {
     const slot = this.#slotOf(record)
-    if (slot === undefined || this.#life !== 'running' || record.device.at !== 'opening') return false
+    const mayOpen = this.#life === 'running' || this.#life === 'restoring'
+    if (slot === undefined || !mayOpen || record.device.at !== 'opening') return false
     try {
-      return this.#open.open(record, request, (channel) => slot.device.openChannel(channel))
+      const restored = this.#restored.get(record.key)
+      return this.#open.open(record, request, restored, (channel) => slot.device.openChannel(channel))
     } catch (error) {
       this.#deviceFailed(record, 'open', error)
       return false
@@ -319,6 +385,7 @@ export class VmbusServer {
       this.#deviceFailed(record, 'close', error)
     }
     this.#control.closeDone(record)
+    this.#lookForQuiet()
   }
 
   async #releaseGpadl(record: ChannelRecord, handle: number): Promise<void> {
@@ -328,6 +395,45 @@ export class VmbusServer {
       this.#deviceFailed(record, 'let go of a GPADL', error)
     }
     this.#control.gpadlReleased(record, handle)
+    this.#lookForQuiet()
+  }
+
+  async #saveChannel(record: ChannelRecord): Promise<DeviceState | undefined> {
+    try {
+      return await this.#open.save(record)
+    } catch (error) {
+      this.#deviceFailed(record, 'save', error)
+      return undefined
+    }
+  }
+
+  async #quiet(): Promise<void> {
+    while (!this.#control.isQuiet) await new Promise<void>((resolve) => this.#quietWaiters.push(resolve))
+  }
+
+  #lookForQuiet(): void {
+    const waiters = this.#quietWaiters
+    this.#quietWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  #replayHost(): ReplayHost {
+    const control = this.#control
+    return {
+      control,
+      find: (saved) => this.#findSaved(saved),
+      placeholder: ({ interfaceId, instanceId }) => control.offer(toOfferSpec({ interfaceId, instanceId })),
+      expectOpen: (record, device) => this.#restored.set(record.key, device),
+    }
+  }
+
+  #findSaved({ interfaceId, instanceId, subIndex }: SavedChannel): ChannelRecord | undefined {
+    for (const { record } of this.#slots.values()) {
+      const { spec } = record.group
+      if (record.withdrawn || spec.interfaceId !== interfaceId || spec.instanceId !== instanceId) continue
+      return subIndex === 0 ? record : this.#control.restoreSubchannel(record, subIndex)
+    }
+    return undefined
   }
 
   #channelGone(record: ChannelRecord): void {

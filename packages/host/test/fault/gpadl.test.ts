@@ -227,7 +227,7 @@ describe('GPADL messages', () => {
 })
 
 describe('GPADL teardown', () => {
-  it('asks the device first, and answers when it has let go', async () => {
+  it('[HH-04] asks the device first, and answers when it has let go', async () => {
     const { guest, device } = await connected()
     let release: () => void = () => {}
     device.gpadlTeardown = () =>

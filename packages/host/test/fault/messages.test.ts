@@ -81,7 +81,7 @@ describe('messages in every state', () => {
     },
   )
 
-  it('drops messages of every type that are too short, and answers none', async () => {
+  it('[HH-09] drops messages of every type that are too short, and answers none', async () => {
     for (const [name, spec] of Object.entries(CONTROL_MESSAGES)) {
       const { guest } = await guestIn('open')
       for (let length = 0; length < spec.minLength; length++) {

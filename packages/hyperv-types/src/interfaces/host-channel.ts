@@ -26,6 +26,8 @@ export interface HostChannel extends PacketSender {
   /** The 120 bytes of the guest's OPEN_CHANNEL. */
   readonly userData: Uint8Array
   readonly statistics: ChannelStatistics
+  /** What `onSave` gave when this channel was saved, in a channel that is restored instead of opened; else undefined. */
+  readonly restored?: unknown
   /**
    * Takes no more packets out of the ring after the running `onPacket`, until {@link HostChannel.resume}: the device has
    * as many requests in hand as it can hold, and the guest sees a ring that fills up. `onWritable` and `onClose` are
@@ -48,6 +50,12 @@ export interface HostChannelHandlers extends ChannelHandlers {
   readonly budget?: number
   /** The guest closed the channel, or it is being revoked; no handler runs any more. Resolve when its work is over. */
   onClose(): Promise<void> | void
+  /**
+   * The bus is being saved: finish the work in hand, sending its answers. No handler runs any more, `onClose` neither.
+   * A device without it is rescinded and offered again when the bus is restored.
+   * @returns what `openChannel` needs to go on with the channel (`restored`): plain data that JSON can carry
+   */
+  onSave?(): Promise<unknown> | unknown
 }
 
 /** What the host says of a device in its offer. */
