@@ -1,3 +1,4 @@
 import { library } from '@bis/build/tsup'
 
-export default library({ platform: 'node', shims: true })
+// Without splitting, so that code finds its thread script and C source from where its entry lies.
+export default library({ platform: 'node', shims: true, splitting: false })
