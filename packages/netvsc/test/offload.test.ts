@@ -8,6 +8,8 @@ import { describe, expect, it } from 'vitest'
 import { collect, frameOf, Network, until } from './support/guests.ts'
 import { offload, segment } from './support/tcp.ts'
 
+const TSHARK = 'tshark'
+
 /** What tshark thinks of a capture, one line a frame; undefined where it is not installed. */
 function tshark(file: Uint8Array, fields: readonly string[]): string[] | undefined {
   const path = join(mkdtempSync(join(tmpdir(), 'bis-')), 'capture.pcapng')
@@ -15,7 +17,7 @@ function tshark(file: Uint8Array, fields: readonly string[]): string[] | undefin
   const options = ['-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE']
   try {
     const wanted = fields.flatMap((field) => ['-e', field])
-    const text = execFileSync('tshark', ['-r', path, ...options, '-T', 'fields', ...wanted], {
+    const text = execFileSync(TSHARK, ['-r', path, ...options, '-T', 'fields', ...wanted], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     return text.toString().trimEnd().split('\n')
