@@ -9,7 +9,7 @@ import {
   VmbusVersion,
 } from '@bis/hyperv-types/vmbus'
 
-export type Answer = 'good' | 'mute'
+type Answer = 'good' | 'mute'
 
 /** One device that the root offers. */
 export interface ScriptedOffer {
