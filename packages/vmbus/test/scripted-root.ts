@@ -9,8 +9,6 @@ import {
   VmbusVersion,
 } from '@bis/hyperv-types/vmbus'
 
-type Answer = 'good' | 'mute'
-
 /** One device that the root offers. */
 export interface ScriptedOffer {
   readonly channelId: number
