@@ -55,7 +55,7 @@ export class BlockQueue implements RequestOwner, Waiter {
     request.started = 0
     request.pieces = 0
     request.flushed = false
-    request.gpa = request.length === 0 ? -1 : gpaOf(this.#adapter.channel.memory, request.buffer)
+    if (request.located !== request.buffer) this.#locate(request)
     if (this.#pending.length === 0 && this.#advance(request)) return
     this.#pending.push(request)
     this.#adapter.wait(this)
@@ -104,6 +104,11 @@ export class BlockQueue implements RequestOwner, Waiter {
     this.#adapter.release(request)
     if (--block.pieces > 0 || block.started < block.length) return
     block.onDone(block)
+  }
+
+  #locate(request: BlockRequest): void {
+    request.gpa = gpaOf(this.#adapter.channel.memory, request.buffer)
+    request.located = request.buffer
   }
 
   /** Starts as many pieces as there are requests and buffers for. @returns whether all have been. */

@@ -27,6 +27,8 @@ export class BlockRequest {
 
   /** The disk's own, while it has the request. */
   gpa = -1
+  /** Where a buffer lies never changes: it is looked up once for each. */
+  located: Uint8Array | undefined = undefined
   started = 0
   pieces = 0
   flushed = false

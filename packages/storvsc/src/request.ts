@@ -76,7 +76,11 @@ export class StorvscRequest {
 
   /** As new: nothing of an earlier command remains. */
   reset(): void {
-    this.cdb.fill(0)
+    const { view } = this
+    view.setUint32(0, 0)
+    view.setUint32(4, 0)
+    view.setUint32(8, 0)
+    view.setUint32(12, 0)
     this.path = 0
     this.target = 0
     this.lun = 0

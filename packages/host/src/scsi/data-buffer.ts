@@ -1,3 +1,5 @@
+import { WindowCache } from './window-cache.ts'
+
 /**
  * Where a command's data goes or comes from: runs of memory in order, normally windows on a guest's memory. The object is
  * used again for the next command. Everything is bounded by `length`; nothing outside the runs is ever touched.
@@ -10,6 +12,12 @@ export class DataBuffer {
   readonly #bytes: Uint8Array[] = []
   readonly #starts: number[] = []
   readonly #lengths: number[] = []
+  readonly #windows: WindowCache
+
+  /** @param windows shared by the buffers of one guest */
+  constructor(windows = new WindowCache(1)) {
+    this.#windows = windows
+  }
 
   clear(): void {
     this.length = 0
@@ -40,9 +48,8 @@ export class DataBuffer {
 
   /** The first `length` bytes of a run, in place. */
   window(index: number, length: number): Uint8Array {
-    const start = this.#starts[index] ?? 0
     const bytes = this.#bytes[index] ?? EMPTY
-    return bytes.subarray(start, start + Math.min(length, this.runLength(index)))
+    return this.#windows.get(bytes, this.#starts[index] ?? 0, Math.min(length, this.runLength(index)))
   }
 
   /** Copies into the buffer from `offset` on. @returns the bytes that fitted. */

@@ -16,14 +16,27 @@ export interface RamDiskOptions {
   readonly readOnly?: boolean
 }
 
-/** A disk in memory: everything is done at once. What was trimmed reads as zero. */
+const SLAB_BYTES = 2 ** 20
+const PAGE_BYTES = 4096
+
+/** A part of the disk that something was written to, and windows on its pages, so that reading one makes none. */
+interface Slab {
+  readonly bytes: Uint8Array
+  readonly pages: readonly Uint8Array[]
+}
+
+/**
+ * A disk in memory: everything is done at once. It takes memory where something was written, in slabs of 1 MiB; the rest,
+ * and what was trimmed, reads as zero.
+ */
 export class RamDisk implements DiskBackend {
   readonly logicalSectorSize: number
   readonly physicalSectorSize: number
   readonly blockSize: number
   readonly diskId: Uint8Array
   readOnly: boolean
-  #bytes: Uint8Array
+  #sizeBytes: number
+  readonly #slabs = new Map<number, Slab>()
 
   constructor(options: RamDiskOptions) {
     this.logicalSectorSize = options.logicalSectorSize ?? 512
@@ -31,44 +44,90 @@ export class RamDisk implements DiskBackend {
     this.blockSize = options.blockSize ?? this.physicalSectorSize
     this.diskId = options.diskId ?? new Uint8Array(16)
     this.readOnly = options.readOnly ?? false
-    this.#bytes = new Uint8Array(options.sizeBytes)
+    this.#sizeBytes = options.sizeBytes
   }
 
   get sizeBytes(): number {
-    return this.#bytes.length
+    return this.#sizeBytes
+  }
+
+  /** Bytes of memory that the content takes. */
+  get allocatedBytes(): number {
+    return this.#slabs.size * SLAB_BYTES
   }
 
   /** Grows with zeros, or cuts off. */
   resize(sizeBytes: number): void {
-    const bytes = new Uint8Array(sizeBytes)
-    bytes.set(this.#bytes.subarray(0, sizeBytes))
-    this.#bytes = bytes
+    if (sizeBytes < this.#sizeBytes) this.#clear(sizeBytes, this.#sizeBytes - sizeBytes)
+    this.#sizeBytes = sizeBytes
   }
 
   read(offset: number, target: Uint8Array): undefined {
     this.#check(offset, target.length)
-    target.set(this.#bytes.subarray(offset, offset + target.length))
+    const { length } = target
+    if (length === PAGE_BYTES && offset % PAGE_BYTES === 0) {
+      const page = this.#slabs.get(Math.floor(offset / SLAB_BYTES))?.pages[(offset % SLAB_BYTES) / PAGE_BYTES]
+      if (page === undefined) target.fill(0)
+      else target.set(page)
+      return
+    }
+    for (let done = 0; done < length; ) {
+      const at = (offset + done) % SLAB_BYTES
+      const part = Math.min(SLAB_BYTES - at, length - done)
+      const slab = this.#slabs.get(Math.floor((offset + done) / SLAB_BYTES))
+      if (slab === undefined) target.fill(0, done, done + part)
+      else target.set(slab.bytes.subarray(at, at + part), done)
+      done += part
+    }
   }
 
   write(offset: number, source: Uint8Array): undefined {
     this.#check(offset, source.length, true)
-    this.#bytes.set(source, offset)
+    for (let done = 0; done < source.length; ) {
+      const at = (offset + done) % SLAB_BYTES
+      const part = Math.min(SLAB_BYTES - at, source.length - done)
+      const whole = part === source.length ? source : source.subarray(done, done + part)
+      this.#slab(Math.floor((offset + done) / SLAB_BYTES)).bytes.set(whole, at)
+      done += part
+    }
   }
 
   flush(): undefined {}
 
   trim(offset: number, length: number): undefined {
     this.#check(offset, length, true)
-    this.#bytes.fill(0, offset, offset + length)
+    this.#clear(offset, length)
   }
 
   writeZeroes(offset: number, length: number): undefined {
     this.trim(offset, length)
   }
 
+  #slab(index: number): Slab {
+    const found = this.#slabs.get(index)
+    if (found !== undefined) return found
+    const bytes = new Uint8Array(SLAB_BYTES)
+    const pages = Array.from({ length: SLAB_BYTES / PAGE_BYTES }, (_, page) =>
+      bytes.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES),
+    )
+    const slab = { bytes, pages }
+    this.#slabs.set(index, slab)
+    return slab
+  }
+
+  #clear(offset: number, length: number): void {
+    const end = offset + length
+    for (const [index, { bytes }] of this.#slabs) {
+      const start = index * SLAB_BYTES
+      if (start >= end || start + SLAB_BYTES <= offset) continue
+      if (start >= offset && start + SLAB_BYTES <= end) this.#slabs.delete(index)
+      else bytes.fill(0, Math.max(0, offset - start), Math.min(SLAB_BYTES, end - start))
+    }
+  }
+
   #check(offset: number, length: number, writing = false): void {
-    if (!(offset >= 0 && offset + length <= this.#bytes.length)) {
-      throw new RamDiskError('out-of-range', `${length} bytes at ${offset} of a disk of ${this.#bytes.length}`)
+    if (!(offset >= 0 && offset + length <= this.#sizeBytes)) {
+      throw new RamDiskError('out-of-range', `${length} bytes at ${offset} of a disk of ${this.#sizeBytes}`)
     }
     if (offset % this.logicalSectorSize !== 0 || length % this.logicalSectorSize !== 0) {
       throw new RamDiskError('unaligned', `${length} bytes at ${offset}: sectors have ${this.logicalSectorSize} bytes`)

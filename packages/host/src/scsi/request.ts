@@ -23,7 +23,7 @@ export class ScsiRequest {
   target = 0
   lun = 0
   direction: number = DataDirection.unknown
-  readonly data = new DataBuffer()
+  readonly data: DataBuffer
 
   /** The outcome: valid when the target is done with the request. */
   srbStatus = 0
@@ -36,6 +36,10 @@ export class ScsiRequest {
   /** What a READ or WRITE names, decoded. `lba` is Infinity when it is 2^53 or more. */
   lba = 0
   blocks = 0
+
+  constructor(data = new DataBuffer()) {
+    this.data = data
+  }
 
   get opcode(): number {
     return this.cdb[0] ?? 0

@@ -13,6 +13,9 @@ const UNIT_NUMBERS = 256
 export class ScsiTarget {
   readonly #units = new Map<number, LogicalUnit>()
   readonly #listeners = new Set<() => void>()
+  /** The unit of the last command: most go to the same. */
+  #lastPlace = -1
+  #lastUnit: LogicalUnit | undefined = undefined
 
   get size(): number {
     return this.#units.size
@@ -39,6 +42,7 @@ export class ScsiTarget {
     if (this.#units.has(place)) throw new RangeError(`${name} is taken; detach what is there first`)
     for (const other of this.#units.values()) other.raiseAttention(Sense.REPORTED_LUNS_DATA_HAS_CHANGED)
     this.#units.set(place, unit)
+    this.#lastPlace = -1
     unit.onChange?.(() => this.announce())
     this.announce()
   }
@@ -49,6 +53,7 @@ export class ScsiTarget {
     const unit = this.#units.get(place)
     if (unit === undefined) return undefined
     this.#units.delete(place)
+    this.#lastPlace = -1
     for (const other of this.#units.values()) other.raiseAttention(Sense.REPORTED_LUNS_DATA_HAS_CHANGED)
     this.announce()
     return unit
@@ -68,9 +73,16 @@ export class ScsiTarget {
   /** Does a command, as {@link LogicalUnit.execute}. */
   execute(request: ScsiRequest): Promise<void> | undefined {
     if (request.opcode === ScsiOpcode.REPORT_LUNS) return this.#reportLuns(request)
-    const unit = this.#units.get(placeOf(request.path, request.target, request.lun))
+    const unit = this.#find(placeOf(request.path, request.target, request.lun))
     if (unit !== undefined) return unit.execute(request)
     return request.opcode === ScsiOpcode.INQUIRY ? absentInquiry(request) : request.noUnit()
+  }
+
+  #find(place: number): LogicalUnit | undefined {
+    if (place === this.#lastPlace) return this.#lastUnit
+    this.#lastPlace = place
+    this.#lastUnit = this.#units.get(place)
+    return this.#lastUnit
   }
 
   /** Answered for any path and target, with the LUNs there, of which there may be none. */

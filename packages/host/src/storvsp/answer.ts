@@ -16,6 +16,7 @@ const SRB = vstorPacket.u.as.vm_srb
 const SENSE_AT = SRB.u.offset
 const CDB_BYTES = 16
 const SRB_EXTENSION_BYTES = 16
+const PACKET_BYTES = vstorPacket.size
 
 /** World-wide names of a virtual Fibre Channel adapter, big-endian. */
 export interface FibreChannelNames {
@@ -30,7 +31,8 @@ export class Answer {
 
   /** Everything but operation and status zero. */
   plain(ntStatus: number): void {
-    this.bytes.fill(0)
+    const view = this.#view
+    for (let at = 0; at < PACKET_BYTES; at += 4) view.setUint32(at, 0)
     operation.set(this.#view, 0, VstorOperation.COMPLETE_IO)
     status.set(this.#view, 0, ntStatus)
   }

@@ -3,7 +3,9 @@ import { SendStatus } from '@bis/hyperv-types'
 import { PacketType } from '@bis/hyperv-types/ring'
 import { Sense } from '@bis/hyperv-types/scsi'
 import { NtStatus, VSTOR_PACKET_BYTES_SHORT, VstorOperation, vstorPacket } from '@bis/hyperv-types/storage'
+import { DataBuffer } from '../scsi/data-buffer.ts'
 import { ScsiRequest } from '../scsi/request.ts'
+import { WindowCache } from '../scsi/window-cache.ts'
 import { Answer } from './answer.ts'
 import { takeGuestData } from './guest-data.ts'
 
@@ -47,7 +49,7 @@ class SrbRequest extends ScsiRequest {
   readonly finished: () => void
 
   constructor(worker: ChannelWorker) {
-    super()
+    super(new DataBuffer(worker.windows))
     this.finished = () => worker.finish(this)
   }
 }
@@ -59,6 +61,8 @@ class SrbRequest extends ScsiRequest {
 export class ChannelWorker {
   readonly channel: HostChannel
   readonly statistics: WorkerStatistics = { requests: 0, readBytes: 0, writtenBytes: 0, errors: 0, malformed: 0 }
+  /** Windows on the guest's memory. */
+  readonly windows = new WindowCache(256)
   readonly #owner: WorkerOwner
   readonly #answer = new Answer()
   readonly #free: SrbRequest[] = []
@@ -148,8 +152,8 @@ export class ChannelWorker {
     request.lun = SRB.lun.get(view, at)
     request.direction = SRB.data_in.get(view, at)
     request.senseRoom = SRB.sense_info_length.get(view, at)
-    const { cdb } = request
-    for (let i = 0; i < CDB_BYTES; i++) cdb[i] = view.getUint8(at + CDB_AT + i)
+    const { view: cdb } = request
+    for (let i = 0; i < CDB_BYTES; i += 4) cdb.setUint32(i, view.getUint32(at + CDB_AT + i))
     const length = SRB.data_transfer_length.get(view, at)
     const badCdb = SRB.cdb_length.get(view, at) > CDB_BYTES
     this.#inHand++

@@ -8,6 +8,8 @@ const FEATURES = ControlOffset.featureBits / 4
 
 /** Up to here a loop over words is faster in V8 than any bulk copy. */
 const LOOP_BYTES = 32
+/** The same where a bulk copy needs a view made for it. */
+const LOOP_BYTES_BEFORE_VIEW = 160
 
 /** What producer and consumer need of a ring's bytes: control words as atomics, data as copies. */
 export interface RingMemory {
@@ -144,7 +146,7 @@ export class RingAccess implements RingMemory {
 
   #take(at: number, to: Uint8Array, toOffset: number, length: number): void {
     if (to !== this.#peer) this.#meet(to)
-    if (length <= LOOP_BYTES) {
+    if (length <= (this.#peerStart >= 0 ? LOOP_BYTES : LOOP_BYTES_BEFORE_VIEW)) {
       const view = this.#peerView
       let done = 0
       for (; done + 4 <= length; done += 4) view.setInt32(toOffset + done, this.#view.getInt32(at + done, true), true)

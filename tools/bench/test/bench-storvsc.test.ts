@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest'
+import { benchStorvsc, storvscTable } from '../src/storvsc/index.ts'
+
+it('measures reads beside copies, and tells them as a table', async () => {
+  const rows = await benchStorvsc({
+    queueDepths: [1, 16],
+    memories: ['plain'],
+    slices: 2,
+    sliceMilliseconds: 1,
+    compiler: false,
+  })
+  expect(rows.map(({ bench, contender }) => `${bench} ${contender}`)).toEqual([
+    'random-read copy',
+    'random-read storvsc',
+    'random-read storvsc',
+    'sequential-read copy',
+    'sequential-read storvsc',
+  ])
+  for (const row of rows) expect(row.nanoseconds).toBeGreaterThan(0)
+  expect(storvscTable(rows).split('\n')).toHaveLength(5)
+})
