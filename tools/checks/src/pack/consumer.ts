@@ -1,35 +1,49 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { runCommand } from '../command.ts'
 import type { Package } from '../workspace.ts'
 import { isLibrary } from '../workspace.ts'
-import { firstExample, toCommonJsSource } from './example.ts'
+import { firstExample, installedByReadme } from './example.ts'
+import { runExample } from './run-example.ts'
 import type { Packed } from './tarball.ts'
 
-const require = createRequire(import.meta.url)
-
 /**
- * Installs a package alone into an empty project (with nothing of ours but what it depends on), compiles its README's
- * first example there as an ES module and as CommonJS, and runs both; runs its commands with --help.
+ * Uses a package as a stranger does. In an empty project with nothing of ours but the package and what it depends on,
+ * imports each of its paths and runs its commands; then adds what its README says to install for the example, and runs
+ * that.
  */
 export async function checkConsumer({ pkg }: Packed, all: readonly Packed[], folder: string): Promise<string[]> {
   const project = join(folder, pkg.manifest.name.replace('/', '-'))
   mkdirSync(project)
-  writeJson(join(project, 'package.json'), { name: 'consumer', private: true })
-  const tarballs = [...closure(pkg.manifest.name, all)].map(({ tarball }) => tarball)
-  const args = ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs]
-  const installed = await runCommand('npm', args, project)
-  if (!installed.ok) return [`npm install failed:\n${installed.output}`]
-  return [...(await runCommands(pkg, project)), ...(await runExample(pkg, project))]
+  writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "private": true }')
+  const install = async (names: readonly string[]) => {
+    const tarballs = [...closure(names, all)].map(({ tarball }) => tarball)
+    const args = ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs]
+    const { ok, output } = await runCommand('npm', args, project)
+    return ok ? [] : [`npm install failed:\n${output}`]
+  }
+  const alone = await install([pkg.manifest.name])
+  if (alone.length > 0) return alone
+  const problems = [...(await runCommands(pkg, project)), ...(await importAll(pkg, project))]
+  if (!isLibrary(pkg.manifest)) return problems
+
+  const readme = join(pkg.path, 'README.md')
+  const text = existsSync(readme) ? readFileSync(readme, 'utf8') : ''
+  const example = firstExample(text)
+  if (example === undefined) return [...problems, 'README.md has no ```ts example to run']
+  const named = installedByReadme(text)
+  if (named.length > 1) problems.push(...(await install(named)))
+  return [...problems, ...(await runExample(example, project))]
 }
 
-/** A package and those of ours that it depends on, at any depth. */
-function closure(name: string, all: readonly Packed[], found = new Set<Packed>()): Set<Packed> {
-  const packed = all.find(({ pkg }) => pkg.manifest.name === name)
-  if (packed === undefined || found.has(packed)) return found
-  found.add(packed)
-  for (const dependency of Object.keys(packed.pkg.manifest.dependencies ?? {})) closure(dependency, all, found)
+/** Packages and those of ours that they depend on, at any depth. */
+function closure(names: Iterable<string>, all: readonly Packed[], found = new Set<Packed>()): Set<Packed> {
+  for (const name of names) {
+    const packed = all.find(({ pkg }) => pkg.manifest.name === name)
+    if (packed === undefined || found.has(packed)) continue
+    found.add(packed)
+    closure(Object.keys(packed.pkg.manifest.dependencies ?? {}), all, found)
+  }
   return found
 }
 
@@ -42,33 +56,16 @@ async function runCommands({ manifest }: Package, project: string): Promise<stri
   return problems
 }
 
-async function runExample({ path, manifest }: Package, project: string): Promise<string[]> {
-  if (!isLibrary(manifest)) return []
-  const readme = join(path, 'README.md')
-  const example = existsSync(readme) ? firstExample(readFileSync(readme, 'utf8')) : undefined
-  if (example === undefined) return ['README.md has no ```ts example to run']
-  writeFileSync(join(project, 'example.mts'), example)
-  writeFileSync(join(project, 'example.cts'), toCommonJsSource(example))
-  writeJson(join(project, 'tsconfig.json'), {
-    compilerOptions: {
-      target: 'ES2022',
-      module: 'NodeNext',
-      strict: true,
-      outDir: 'out',
-      types: ['node'],
-      typeRoots: [dirname(dirname(require.resolve('@types/node/package.json')))],
-    },
-  })
-  const compiled = await runCommand(process.execPath, [require.resolve('typescript/bin/tsc')], project)
-  if (!compiled.ok) return [`the README example does not compile:\n${compiled.output}`]
+/** Imports every export path, as an ES module and as CommonJS. */
+async function importAll({ manifest }: Package, project: string): Promise<string[]> {
+  const paths = Object.keys(manifest.exports ?? {}).filter((path) => path !== './package.json')
+  const names = JSON.stringify(paths.map((path) => path.replace(/^\./, manifest.name)))
+  writeFileSync(join(project, 'import.mjs'), `for (const name of ${names}) await import(name)\n`)
+  writeFileSync(join(project, 'import.cjs'), `for (const name of ${names}) require(name)\n`)
   const problems: string[] = []
-  for (const file of ['example.mjs', 'example.cjs']) {
-    const { ok, output } = await runCommand(process.execPath, [join('out', file)], project)
-    if (!ok) problems.push(`the README example fails as ${file}:\n${output}`)
+  for (const file of ['import.mjs', 'import.cjs']) {
+    const { ok, output } = await runCommand(process.execPath, [file], project)
+    if (!ok) problems.push(`${file} of its paths failed:\n${output}`)
   }
   return problems
-}
-
-function writeJson(file: string, value: unknown): void {
-  writeFileSync(file, JSON.stringify(value, null, 2))
 }

@@ -17,3 +17,9 @@ export function toCommonJsSource(example: string): string {
   const rest = text(tree.statements.filter((statement) => !isImport(statement)))
   return `${imports.trimStart()}\nasync function main() {${rest}\n}\nvoid main()\n`
 }
+
+/** The packages of ours that a README says to install. */
+export function installedByReadme(readme: string): string[] {
+  const lines = readme.match(/^npm install .*$/gm) ?? []
+  return [...new Set(lines.join(' ').match(/@bis\/[\w-]+/g) ?? [])]
+}
