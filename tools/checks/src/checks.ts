@@ -16,9 +16,9 @@ export interface Check {
 
 /** All that lint checks, the quick ones first. */
 export const checks: readonly Check[] = [
-  command('style', 'format and code rules (biome.json)', 'biome', ['ci', '--error-on-warnings', '--colors=off']),
+  command('style', 'format and code rules (.biome.json)', 'biome', ['ci', '--error-on-warnings', '--colors=off']),
   command('imports', 'who may import whom (.dependency-cruiser.js)', 'depcruise', ['packages', 'tools']),
-  command('unused', 'files, exports and dependencies that nothing uses (knip.json)', 'knip', ['--no-config-hints']),
+  command('unused', 'files, exports and dependencies that nothing uses (.knip.json)', 'knip', ['--no-config-hints']),
   command('types', 'every package, sources and tests', 'turbo', ['run', 'typecheck', '--output-logs=errors-only']),
   { name: 'manifests', about: 'package.json of what is published, licence and settings', run: checkManifests },
   { name: 'readmes', about: 'the sections of each README', run: checkReadmes },
