@@ -10,7 +10,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     environment: 'node',
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     reporters: ['default', 'json'],
     outputFile: { json: REPORT },
     server: { deps: { inline: [/@bis\//] } },
