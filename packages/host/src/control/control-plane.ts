@@ -2,26 +2,22 @@ import type { ControlMessage } from '@bis/hyperv-types/vmbus'
 import {
   CONTROL_MESSAGES,
   describeMessage,
-  encodeControlMessage,
   formatVmbusVersion,
   isMessageAllowed,
   parseControlMessage,
-  VMBUS_MESSAGE_CONNECTION_ID,
   VMBUS_STATUS_CONNECTION_REFUSED,
   VmbusVersion,
 } from '@bis/hyperv-types/vmbus'
 import { ChannelLife } from './channel-life.ts'
 import type { ChannelRecord } from './channel-record.ts'
 import { ChannelTable } from './channel-table.ts'
-import type { AfterReset, BusState } from './context.ts'
+import { ConnectionLife } from './connection-life.ts'
+import type { BusState } from './context.ts'
 import { ControlContext } from './context.ts'
 import type { ControlEffects } from './effects.ts'
 import { GpadlTable } from './gpadl-table.ts'
-import type { Contact } from './negotiation.ts'
-import { judgeContact, judgeMonitorPages } from './negotiation.ts'
 import type { Connection, ControlLimits, GpadlMemory, OfferSpec } from './types.ts'
 
-const { V1_1, V5_0 } = VmbusVersion
 const MAX_SUB_INDEX = 0xffff
 
 /**
@@ -33,12 +29,14 @@ export class ControlPlane {
   readonly #table: ChannelTable
   readonly #gpadls: GpadlTable
   readonly #life: ChannelLife
+  readonly #connection: ConnectionLife
 
   constructor(limits: ControlLimits, effects: ControlEffects) {
     this.#context = new ControlContext(limits, effects)
     this.#table = new ChannelTable(this.#context)
     this.#gpadls = new GpadlTable(this.#context)
     this.#life = new ChannelLife(this.#context, this.#table, this.#gpadls)
+    this.#connection = new ConnectionLife(this.#context, this.#table, this.#gpadls, this.#life)
   }
 
   get state(): BusState {
@@ -177,7 +175,7 @@ export class ControlPlane {
 
   /** The partition was reset: all is forgotten and nothing answered. */
   partitionReset(): void {
-    this.#context.transition(() => this.#reset({ do: 'nothing' }, 'with-reserved'))
+    this.#context.transition(() => this.#connection.reset({ do: 'nothing' }, 'with-reserved'))
   }
 
   #dispatch(message: ControlMessage): void {
@@ -194,13 +192,13 @@ export class ControlPlane {
     }
     switch (message.name) {
       case 'INITIATE_CONTACT':
-        this.#contact(message)
+        this.#connection.contact(message)
         break
       case 'UNLOAD':
-        this.#unload()
+        this.#connection.unload()
         break
       case 'REQUEST_OFFERS':
-        this.#requestOffers()
+        this.#connection.requestOffers()
         break
       case 'GPADL_HEADER':
         this.#gpadls.header(this.#known(message.body.child_relid), message.body)
@@ -230,13 +228,13 @@ export class ControlPlane {
         this.#life.modify(this.#table.byId(message.body.child_relid), message.body)
         break
       case 'MODIFY_CONNECTION':
-        this.#modifyConnection(message.body.monitor_page1, message.body.monitor_page2)
+        this.#connection.modifyConnection(message.body.monitor_page1, message.body.monitor_page2)
         break
       case 'PAUSE':
-        this.#pause()
+        this.#connection.pause()
         break
       case 'RESUME':
-        this.#resume()
+        this.#connection.resume()
         break
       case 'TL_CONNECT_REQUEST':
         this.#transportConnect(message)
@@ -259,95 +257,6 @@ export class ControlPlane {
     else run(record)
   }
 
-  #contact(contact: Contact): void {
-    switch (this.state.at) {
-      case 'disconnected':
-        this.#connect(contact)
-        break
-      case 'connected':
-      case 'resetting':
-        this.#reset({ do: 'connect', contact })
-        break
-    }
-  }
-
-  #connect(contact: Contact): void {
-    const { target, supported, state, connection } = judgeContact(contact, this.#context.limits)
-    const version = supported ? contact.body.vmbus_version_requested : 0
-    const response = {
-      version_supported: supported ? 1 : 0,
-      connection_state: state,
-      msg_conn_id: version >= V5_0 ? VMBUS_MESSAGE_CONNECTION_ID : version,
-      supported_features: connection?.features ?? 0,
-      monitor_page1: 0,
-      monitor_page2: 0,
-    }
-    if (connection !== undefined) {
-      this.#context.state = { at: 'connected', connection, offered: false, held: undefined }
-      this.#context.effect(() => this.#context.effects.connected(connection))
-    }
-    this.#context.post(target, encodeControlMessage('VERSION_RESPONSE', response, version))
-  }
-
-  #unload(): void {
-    const { state } = this
-    switch (state.at) {
-      case 'connected':
-        this.#reset({ do: 'answer-unload', connection: state.connection })
-        break
-      case 'resetting':
-      case 'disconnected':
-        this.#context.violation('not-connected', `UNLOAD while ${state.at}`)
-        break
-    }
-  }
-
-  #requestOffers(): void {
-    const { state } = this
-    if (state.at !== 'connected') return
-    if (state.offered) {
-      this.#context.violation('unexpected', 'REQUEST_OFFERS a second time')
-      return
-    }
-    this.#context.state = { ...state, offered: true }
-    this.#table.offerAll()
-    this.#context.send('ALL_OFFERS_DELIVERED', {})
-  }
-
-  #modifyConnection(hostToGuest: number, guestToHost: number): void {
-    const { state } = this
-    if (state.at !== 'connected') return
-    const pages = judgeMonitorPages(hostToGuest, guestToHost, this.#context.limits)
-    if (pages !== 'bad') {
-      const connection = { ...state.connection, monitorPages: pages }
-      this.#context.state = { ...state, connection }
-      this.#context.effect(() => this.#context.effects.connected(connection))
-    } else this.#context.violation('bad-request', 'MODIFY_CONNECTION with bad monitor pages')
-    this.#context.send('MODIFY_CONNECTION_RESPONSE', { connection_state: pages === 'bad' ? 2 : 0 })
-  }
-
-  #pause(): void {
-    const { state } = this
-    if (state.at !== 'connected') return
-    if (state.held !== undefined) {
-      this.#context.violation('unexpected', 'PAUSE of a paused connection')
-      return
-    }
-    this.#context.send('PAUSE_RESPONSE', {})
-    this.#context.state = { ...state, held: [] }
-  }
-
-  #resume(): void {
-    const { state } = this
-    if (state.at !== 'connected') return
-    if (state.held === undefined) {
-      this.#context.violation('unexpected', 'RESUME of a running connection')
-      return
-    }
-    this.#context.state = { ...state, held: undefined }
-    for (const message of state.held) this.#context.post(state.connection.target, message)
-  }
-
   #transportConnect({ body, length }: Extract<ControlMessage, { name: 'TL_CONNECT_REQUEST' }>): void {
     const { guest_endpoint_id: endpoint, host_service_id: service } = body
     const silo = length >= CONTROL_MESSAGES.TL_CONNECT_REQUEST.layout.size ? body.silo_id : undefined
@@ -365,55 +274,10 @@ export class ControlPlane {
     })
   }
 
-  /** Ends the connection; what `then` says happens when every device has let go of the guest. */
-  #reset(then: AfterReset, reserved: 'with-reserved' | 'keep-reserved' = 'keep-reserved'): void {
-    this.#context.state = { at: 'resetting', then }
-    for (const record of [...this.#table.records]) {
-      if (record.reserved && reserved === 'keep-reserved') {
-        record.client = 'unknown'
-        this.#gpadls.dropUnused(record)
-        continue
-      }
-      this.#table.forget(record)
-      if (!record.isPrimary) record.withdrawn = true
-      this.#life.halt(record)
-    }
-    this.#continueReset()
-  }
-
-  #continueReset(): void {
-    const { state } = this
-    if (state.at !== 'resetting') return
-    for (const record of this.#table.records) {
-      if (record.device.at === 'opening' || record.device.at === 'closing') return
-      if (record.device.at === 'open' && !record.reserved) return
-      if (this.#gpadls.isReleasing(record)) return
-    }
-    for (const record of [...this.#table.records]) this.#life.settle(record)
-    this.#context.state = { at: 'disconnected' }
-    this.#context.effect(() => this.#context.effects.disconnected())
-    this.#afterReset(state.then)
-  }
-
-  #afterReset(then: AfterReset): void {
-    switch (then.do) {
-      case 'nothing':
-        break
-      case 'answer-unload': {
-        const { version, features, target } = then.connection
-        if (version >= V1_1) this.#context.post(target, encodeControlMessage('UNLOAD_RESPONSE', {}, version, features))
-        break
-      }
-      case 'connect':
-        this.#connect(then.contact)
-        break
-    }
-  }
-
   #afterDevice(run: () => void): void {
     this.#context.transition(() => {
       run()
-      this.#continueReset()
+      this.#connection.continueReset()
     })
   }
 }

@@ -42,15 +42,16 @@ export class GuestInterrupts {
     }
   }
 
-  /** Takes the channels that the guest marked in the interrupt page and calls `found` for each. */
-  takeMarked(found: (channelId: number) => void): void {
+  /** Takes the channels that the guest marked in the interrupt page and calls `found` for each. @returns false without an interrupt page */
+  takeMarked(found: (channelId: number) => void): boolean {
     const page = this.#page
-    if (page === undefined) return
+    if (page === undefined) return false
     for (let word = 0; word < PAGE_BITS / 32; word++) {
       const at = GUEST_TO_HOST_WORD + word
       if (Atomics.load(page, at) === 0) continue
       forEachBit(Atomics.exchange(page, at, 0), (bit) => found(word * 32 + bit))
     }
+    return true
   }
 }
 

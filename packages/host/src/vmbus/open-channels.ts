@@ -136,9 +136,9 @@ export class OpenChannels {
     return true
   }
 
-  /** The guest signalled the connection that all channels shared in 0.13. */
-  sharedSignaled(): void {
-    this.#interrupts.takeMarked((channelId) => {
+  /** The guest signalled the connection that all channels shared in 0.13. @returns false without an interrupt page */
+  sharedSignaled(): boolean {
+    return this.#interrupts.takeMarked((channelId) => {
       for (const { record, end } of this.#byKey.values()) if (record.channelId === channelId) end.signaled()
     })
   }

@@ -1,13 +1,6 @@
-import type { ChannelStatistics, CrashReport, SynicPorts, VspDevice, VspPort } from '@bis/hyperv-types'
+import type { CrashReport, SynicPorts, VspDevice, VspPort } from '@bis/hyperv-types'
 import { silentLogger } from '@bis/hyperv-types'
-import {
-  formatVmbusVersion,
-  VMBUS_EVENT_CONNECTION_ID,
-  VMBUS_MESSAGE_CONNECTION_ID,
-  VMBUS_MESSAGE_CONNECTION_ID_4,
-  VMBUS_MESSAGE_TYPE,
-  VmbusVersion,
-} from '@bis/hyperv-types/vmbus'
+import { formatVmbusVersion, VMBUS_MESSAGE_TYPE } from '@bis/hyperv-types/vmbus'
 import type { ChannelRecord } from '../control/channel-record.ts'
 import { ControlPlane } from '../control/control-plane.ts'
 import type { ControlEffects } from '../control/effects.ts'
@@ -23,61 +16,21 @@ import type { ReplayHost } from '../saved/replay.ts'
 import { replay } from '../saved/replay.ts'
 import type { SavedChannel, SavedServer } from '../saved/saved-server.ts'
 import { RestoreError } from '../saved/saved-server.ts'
+import { DeviceSlots } from './device-slots.ts'
+import { HypercallPorts } from './hypercall-ports.ts'
 import { Inbox } from './inbox.ts'
 import { LimitedLog } from './limited-log.ts'
 import { toOfferSpec } from './offer-spec.ts'
 import { OpenChannels } from './open-channels.ts'
 import { controlLimits } from './server-limits.ts'
 import type { VmbusServerOptions } from './server-options.ts'
+import type { ChannelInfo, ServerCounters } from './server-report.ts'
+import { Counters, describeChannel } from './server-report.ts'
 import { ServiceQueue } from './service-queue.ts'
-
-// HV_STATUS of the hypercalls that end here.
-const HV_STATUS_SUCCESS = 0x00
-const HV_STATUS_INVALID_CONNECTION_ID = 0x12
-const HV_STATUS_INSUFFICIENT_BUFFERS = 0x13
 
 const MAX_MESSAGE_BYTES = 240
 /** How long devices may take to close when the server is stopped. */
 const STOP_MS = 5_000
-
-/** A device on this bus. */
-interface Slot {
-  readonly device: VspDevice
-  readonly record: ChannelRecord
-  readonly gone: Promise<void>
-  readonly resolveGone: () => void
-}
-
-/** A channel as the management sees it. */
-export interface ChannelInfo {
-  readonly interfaceId: string
-  readonly instanceId: string
-  readonly subIndex: number
-  /** 0 while the guest does not know the channel. */
-  readonly channelId: number
-  readonly monitorId: number | undefined
-  readonly client: 'unknown' | 'offered' | 'revoked'
-  readonly device: 'closed' | 'opening' | 'open' | 'closing' | 'broken'
-  readonly targetVp: number | undefined
-  readonly gpadls: number
-  /** Of an open channel. */
-  readonly statistics: ChannelStatistics | undefined
-}
-
-/** Numbers that only grow, for tests and for the management. */
-export interface ServerCounters {
-  readonly messagesReceived: number
-  readonly messagesSent: number
-  readonly signalsReceived: number
-  /** Signals and messages to connection ids that no one has. */
-  readonly unknownConnections: number
-  /** Messages refused because too many were waiting. */
-  readonly refusedMessages: number
-  /** Messages to the guest that its SynIC did not take: it has too many waiting, or they name no processor. */
-  readonly lostMessages: number
-  /** The guest's messages that were dropped, by cause. */
-  readonly violations: Readonly<Partial<Record<ViolationCause, number>>>
-}
 
 /**
  * The VMBus of one guest, as the host sees it: takes what the guest posts and signals, offers devices, and speaks what the
@@ -92,16 +45,11 @@ export class VmbusServer {
   readonly #control: ControlPlane
   readonly #open: OpenChannels
   readonly #inbox: Inbox
-  readonly #slots = new Map<number, Slot>()
-  readonly #violations: Partial<Record<ViolationCause, number>> = {}
+  readonly #calls: HypercallPorts
+  readonly #slots: DeviceSlots
+  readonly #counters = new Counters()
   readonly #disconnectPorts: () => void
   readonly #faults: Faults | undefined
-  #messagesReceived = 0
-  #messagesSent = 0
-  #signalsReceived = 0
-  #unknownConnections = 0
-  #refusedMessages = 0
-  #lostMessages = 0
   #life: 'running' | 'restoring' | 'saving' | 'stopping' | 'stopped' = 'running'
   #idleWaiters: (() => void)[] = []
   #quietWaiters: (() => void)[] = []
@@ -118,6 +66,7 @@ export class VmbusServer {
     this.release = release
     this.name = options.name ?? 'guest'
     this.#log = new LimitedLog(options.log ?? silentLogger, clock)
+    this.#slots = new DeviceSlots(this.name, this.#log)
     this.#control = new ControlPlane(
       controlLimits(ports, release, options.quotas ?? {}, options.versions ?? {}, this.#faults?.chooseChannelId),
       this.#effects(),
@@ -132,9 +81,11 @@ export class VmbusServer {
       broken: (record, reason) => this.#channelBroken(record, reason),
     })
     this.#inbox = new Inbox(clock, options.quotas?.queuedMessages ?? 1024, (payload) => this.#control.receive(payload))
+    const calls = new HypercallPorts(release.vmbusVersion, this.#inbox, this.#open, this.#counters)
+    this.#calls = calls
     this.#disconnectPorts = ports.connect({
-      messagePosted: (connectionId, messageType, payload) => this.#messagePosted(connectionId, messageType, payload),
-      eventSignaled: (connectionId, flag) => this.#eventSignaled(connectionId, flag),
+      messagePosted: (connectionId, messageType, payload) => calls.messagePosted(connectionId, messageType, payload),
+      eventSignaled: (connectionId, flag) => calls.eventSignaled(connectionId, flag),
       partitionReset: () => this.#partitionReset('was reset'),
       guestCrashed: (report) => this.#guestCrashed(report),
       partitionGone: (reason) => this.#partitionReset(`is gone: ${reason}`),
@@ -151,15 +102,7 @@ export class VmbusServer {
   }
 
   get counters(): ServerCounters {
-    return {
-      messagesReceived: this.#messagesReceived,
-      messagesSent: this.#messagesSent,
-      signalsReceived: this.#signalsReceived,
-      unknownConnections: this.#unknownConnections,
-      refusedMessages: this.#refusedMessages,
-      lostMessages: this.#lostMessages,
-      violations: { ...this.#violations },
-    }
+    return this.#counters.snapshot()
   }
 
   /**
@@ -169,26 +112,19 @@ export class VmbusServer {
   offer(device: VspDevice): VspPort {
     if (this.#life !== 'running') throw new HostError('stopped', `${this.name}: the server has been stopped`)
     const spec = toOfferSpec(device.offer)
-    for (const { group, withdrawn } of this.#control.channels) {
-      if (!withdrawn && group.spec.interfaceId === spec.interfaceId && group.spec.instanceId === spec.instanceId) {
-        throw new HostError('duplicate-offer', `${this.name}: instance ${spec.instanceId} is on the bus already`)
-      }
+    if (this.#slots.find(spec.interfaceId, spec.instanceId) !== undefined) {
+      throw new HostError('duplicate-offer', `${this.name}: instance ${spec.instanceId} is on the bus already`)
     }
     const record = this.#control.offer(spec)
-    let resolveGone = () => {}
-    const gone = new Promise<void>((resolve) => {
-      resolveGone = resolve
-    })
-    const slot: Slot = { device: this.#faulty(device), record, gone, resolveGone }
-    this.#slots.set(record.key, slot)
-    const port = this.#port(slot)
-    slot.device.onOffered?.(port)
+    const used = this.#faulty(device)
+    const port = this.#port(record, this.#slots.add(used, record))
+    used.onOffered?.(port)
     return port
   }
 
   /** All channels, in the order in which they came to be. */
   channels(): ChannelInfo[] {
-    return [...this.#control.channels].map((record) => this.#describe(record))
+    return [...this.#control.channels].map((record) => describeChannel(record, this.#open))
   }
 
   /**
@@ -199,6 +135,7 @@ export class VmbusServer {
   async save(): Promise<SavedServer> {
     if (this.#life !== 'running') throw new HostError('stopped', `${this.name}: the server is not running`)
     this.#life = 'saving'
+    this.#calls.saving = true
     const inbox = this.#inbox.hold()
     await this.#quiet()
     const states = new Map<number, DeviceState>()
@@ -281,40 +218,6 @@ export class VmbusServer {
     return this.#faults?.device(device, { clock, offerAgain }) ?? device
   }
 
-  #messagePosted(connectionId: number, messageType: number, payload: Uint8Array): number {
-    if (!this.#isMessagePort(connectionId)) {
-      this.#unknownConnections++
-      return HV_STATUS_INVALID_CONNECTION_ID
-    }
-    this.#messagesReceived++
-    if (messageType !== VMBUS_MESSAGE_TYPE) {
-      this.#violation('unknown-message', `posted message of type 0x${messageType.toString(16)}`)
-      return HV_STATUS_SUCCESS
-    }
-    if (this.#inbox.put(payload)) return HV_STATUS_SUCCESS
-    this.#refusedMessages++
-    return HV_STATUS_INSUFFICIENT_BUFFERS
-  }
-
-  /** Hosts that do not speak 5.0 have no second port: guests take that as the answer to a newer contact. */
-  #isMessagePort(connectionId: number): boolean {
-    if (connectionId === VMBUS_MESSAGE_CONNECTION_ID) return true
-    return connectionId === VMBUS_MESSAGE_CONNECTION_ID_4 && this.release.vmbusVersion >= VmbusVersion.V5_0
-  }
-
-  #eventSignaled(connectionId: number, flag: number): number {
-    this.#signalsReceived++
-    if (connectionId === VMBUS_EVENT_CONNECTION_ID && flag === 0 && this.connection !== undefined) {
-      this.#open.sharedSignaled()
-      return HV_STATUS_SUCCESS
-    }
-    if (flag === 0 && this.#open.signaled(connectionId)) return HV_STATUS_SUCCESS
-    // While channels are saved the port is still there; who restores them looks at every ring.
-    if (this.#life === 'saving') return HV_STATUS_SUCCESS
-    this.#unknownConnections++
-    return HV_STATUS_INVALID_CONNECTION_ID
-  }
-
   #partitionReset(what: string): void {
     this.#log.log('info', `${this.name}: the partition ${what}`)
     this.#inbox.clear()
@@ -335,10 +238,10 @@ export class VmbusServer {
         if (this.#life === 'restoring') return
         const delivery = this.#ports.postMessage(vp, sint, VMBUS_MESSAGE_TYPE, message)
         if (delivery === 'full' || delivery === 'invalid' || delivery === 'gone') {
-          this.#lostMessages++
+          this.#counters.lostMessages++
           const text = `${this.name}: message for SINT ${sint} of processor ${vp} lost: ${delivery}`
           this.#log.log('warning', text, 'message lost')
-        } else this.#messagesSent++
+        } else this.#counters.messagesSent++
       },
       connected: (connection) => this.#connected(connection),
       disconnected: () => this.#disconnected(),
@@ -346,7 +249,7 @@ export class VmbusServer {
       closeChannel: (record) => void this.#closeChannel(record),
       retargetChannel: (record, vp) => this.#open.retarget(record, vp),
       releaseGpadl: (record, handle) => void this.#releaseGpadl(record, handle),
-      channelGone: (record) => this.#channelGone(record),
+      channelGone: (record) => this.#slots.remove(record),
       transportConnect: () => false,
       violation: (cause, text) => this.#violation(cause, text),
     }
@@ -359,21 +262,20 @@ export class VmbusServer {
 
   #disconnected(): void {
     this.#open.disconnect()
-    for (const slot of this.#slots.values()) this.#resetDevice(slot)
+    this.#slots.resetAll()
     const waiters = this.#idleWaiters
     this.#idleWaiters = []
     for (const wake of waiters) wake()
   }
 
   #openChannel(record: ChannelRecord, request: OpenRequest): boolean {
-    const slot = this.#slotOf(record)
     const mayOpen = this.#life === 'running' || this.#life === 'restoring'
-    if (slot === undefined || !mayOpen || record.device.at !== 'opening') return false
+    if (!mayOpen || record.device.at !== 'opening') return false
     try {
       const restored = this.#restored.get(record.key)
-      return this.#open.open(record, request, restored, (channel) => slot.device.openChannel(channel))
+      return this.#open.open(record, request, restored, (channel) => this.#slots.open(record, channel))
     } catch (error) {
-      this.#deviceFailed(record, 'open', error)
+      this.#slots.failed(record, 'open', error)
       return false
     }
   }
@@ -382,18 +284,14 @@ export class VmbusServer {
     try {
       await this.#open.close(record)
     } catch (error) {
-      this.#deviceFailed(record, 'close', error)
+      this.#slots.failed(record, 'close', error)
     }
     this.#control.closeDone(record)
     this.#lookForQuiet()
   }
 
   async #releaseGpadl(record: ChannelRecord, handle: number): Promise<void> {
-    try {
-      await this.#slotOf(record)?.device.gpadlTeardown?.(handle)
-    } catch (error) {
-      this.#deviceFailed(record, 'let go of a GPADL', error)
-    }
+    await this.#slots.releaseGpadl(record, handle)
     this.#control.gpadlReleased(record, handle)
     this.#lookForQuiet()
   }
@@ -402,7 +300,7 @@ export class VmbusServer {
     try {
       return await this.#open.save(record)
     } catch (error) {
-      this.#deviceFailed(record, 'save', error)
+      this.#slots.failed(record, 'save', error)
       return undefined
     }
   }
@@ -428,81 +326,32 @@ export class VmbusServer {
   }
 
   #findSaved({ interfaceId, instanceId, subIndex }: SavedChannel): ChannelRecord | undefined {
-    for (const { record } of this.#slots.values()) {
-      const { spec } = record.group
-      if (record.withdrawn || spec.interfaceId !== interfaceId || spec.instanceId !== instanceId) continue
-      return subIndex === 0 ? record : this.#control.restoreSubchannel(record, subIndex)
-    }
-    return undefined
+    const primary = this.#slots.find(interfaceId, instanceId)
+    if (primary === undefined || subIndex === 0) return primary
+    return this.#control.restoreSubchannel(primary, subIndex)
   }
 
-  #channelGone(record: ChannelRecord): void {
-    const slot = this.#slots.get(record.key)
-    if (slot === undefined) return
-    this.#slots.delete(record.key)
-    this.#resetDevice(slot)
-    slot.resolveGone()
-  }
-
-  #resetDevice({ device, record }: Slot): void {
-    try {
-      device.reset?.()
-    } catch (error) {
-      this.#deviceFailed(record, 'reset', error)
-    }
-  }
-
-  #port(slot: Slot): VspPort {
+  #port(record: ChannelRecord, gone: Promise<void>): VspPort {
     const control = this.#control
     return {
       get protocolVersion() {
         return control.connection?.version ?? 0
       },
       processorCount: this.#ports.processorCount,
-      offerSubchannels: (count) => control.offerSubchannels(slot.record, count),
+      offerSubchannels: (count) => control.offerSubchannels(record, count),
       revoke: () => {
-        control.revoke(slot.record)
-        return slot.gone
+        control.revoke(record)
+        return gone
       },
     }
   }
 
-  #slotOf(record: ChannelRecord): Slot | undefined {
-    const primary = record.group.channels.find((channel) => channel.isPrimary)
-    return primary === undefined ? undefined : this.#slots.get(primary.key)
-  }
-
-  #describe(record: ChannelRecord): ChannelInfo {
-    const end = this.#open.get(record)
-    return {
-      interfaceId: record.group.spec.interfaceId,
-      instanceId: record.group.spec.instanceId,
-      subIndex: record.subIndex,
-      channelId: record.channelId,
-      monitorId: record.monitorId,
-      client: record.client,
-      device: end?.isBroken === true ? 'broken' : record.device.at,
-      targetVp: this.#open.targetVp(record),
-      gpadls: record.gpadls.size,
-      statistics: end?.statistics,
-    }
-  }
-
   #channelBroken(record: ChannelRecord, reason: string): void {
-    this.#log.log('error', `${this.#nameOf(record)}: ${reason}`, `broken ${record.key}`)
-  }
-
-  #deviceFailed(record: ChannelRecord, what: string, error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error)
-    this.#log.log('error', `${this.#nameOf(record)}: the device failed to ${what}: ${text}`, `device ${record.key}`)
-  }
-
-  #nameOf({ group, subIndex }: ChannelRecord): string {
-    return `${this.name}: ${group.spec.instanceId}${subIndex === 0 ? '' : `.${subIndex}`}`
+    this.#log.log('error', `${this.#slots.nameOf(record)}: ${reason}`, `broken ${record.key}`)
   }
 
   #violation(cause: ViolationCause, text: string): void {
-    this.#violations[cause] = (this.#violations[cause] ?? 0) + 1
+    this.#counters.violation(cause)
     this.#log.log('warning', `${this.name}: dropped: ${text}`, cause)
   }
 }

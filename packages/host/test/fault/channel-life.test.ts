@@ -463,7 +463,7 @@ describe('reserved channels', () => {
     await guest.clock.run()
     expect(guest.ports.messages.map(({ vp, sint }) => [vp, sint])).toEqual([[2, 9]])
     expect(names(await guest.answers())).toEqual(['CLOSE_RESERVED_CHANNEL_RESPONSE'])
-    expect(device.events).toEqual(['open 0', 'reset', 'close 0'])
+    expect(device.events).toEqual(['open 0', 'close 0'])
     expect(guest.server.brokenInvariants()).toEqual([])
     expect((await guest.connect()).length).toBe(1)
     expect((await guest.open(1)).status).toBe(0)
