@@ -23,6 +23,15 @@ export interface SpaceScan {
   slots: number[]
 }
 
+/** What of an image its space is found from. */
+export interface TableToScan {
+  bat: { offset: number }
+  geometry: BatGeometry
+  blockSize: number
+  hasParent: boolean
+  fixedRanges: readonly UsedRange[]
+}
+
 /** One bit for each MiB of the file: 8 MiB of memory for the largest image. */
 export class UsedMap {
   #words = new Uint32Array(1024)
@@ -86,10 +95,7 @@ export async function eachBatEntry(
  * Finds out what of the file is in use before the first change is made. Throws when two things claim the same
  * place: writing would then damage one through the other.
  */
-export async function scanSpace(
-  backend: Backend,
-  image: { bat: { offset: number }; geometry: BatGeometry; blockSize: number; fixedRanges: readonly UsedRange[] },
-): Promise<SpaceScan> {
+export async function scanSpace(backend: Backend, image: TableToScan): Promise<SpaceScan> {
   const { bat, geometry, blockSize } = image
   const used = new UsedMap()
   used.claim(0, FIRST_FREE)
@@ -105,6 +111,12 @@ export async function scanSpace(
       return
     }
     if (!hasSpace(stateOf(entry))) return
+    if (stateOf(entry) === BLOCK.partial && !image.hasParent) {
+      throw new DiskImageError(
+        'corrupt',
+        `VHDX block allocation table entry ${index} at ${at(place)}: partially present, but there is no parent; check the image before writing to it`,
+      )
+    }
     const offset = offsetOf(entry)
     const length = isBitmapIndex(geometry, index) ? BITMAP_BLOCK_BYTES : blockSize
     if (offset + length > limit) {
@@ -127,10 +139,7 @@ export async function scanSpace(
  * The payload blocks that lie past where the file would end if nothing in it were free. Two passes over the table,
  * so that only those blocks are held in memory.
  */
-export async function movableBlocks(
-  backend: Backend,
-  image: { bat: { offset: number }; geometry: BatGeometry; blockSize: number; fixedRanges: readonly UsedRange[] },
-): Promise<number[]> {
+export async function movableBlocks(backend: Backend, image: TableToScan): Promise<number[]> {
   const { bat, geometry, blockSize } = image
   let total = image.fixedRanges.reduce((sum, { length }) => sum + length, FIRST_FREE)
   const pass = (visit: (offset: number, index: number) => void) =>

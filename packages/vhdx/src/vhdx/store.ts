@@ -18,6 +18,7 @@ import { BITMAP_BLOCK_BYTES, BLOCK, SECTOR } from './layout.ts'
 import { LogWriter } from './log-writer.ts'
 import { setLinkages } from './relink.ts'
 import { grow, shrink } from './resize.ts'
+import type { TableToScan } from './space-scan.ts'
 import { movableBlocks, scanSpace } from './space-scan.ts'
 
 /** Changed map granules that make a commit due, so that memory and the log stay bounded. */
@@ -173,13 +174,7 @@ export class VhdxStore implements BlockStore {
   }
 
   async blocksToMove(): Promise<number[]> {
-    const { backend, headers, regions, geometry } = this.#image
-    return movableBlocks(backend, {
-      bat: regions.bat,
-      geometry,
-      blockSize: this.blockSize,
-      fixedRanges: fixedRanges(headers, regions),
-    })
+    return movableBlocks(this.#image.backend, this.#table())
   }
 
   takeSlotBefore(offset: number): number | undefined {
@@ -231,13 +226,18 @@ export class VhdxStore implements BlockStore {
 
   /** What of the file is in use, by the map as it is in the file. */
   #scan(): Promise<{ end: number; slots: number[] }> {
-    const { backend, headers, regions, geometry } = this.#image
-    return scanSpace(backend, {
+    return scanSpace(this.#image.backend, this.#table())
+  }
+
+  #table(): TableToScan {
+    const { headers, regions, geometry, metadata } = this.#image
+    return {
       bat: regions.bat,
       geometry,
       blockSize: this.blockSize,
+      hasParent: metadata.hasParent,
       fixedRanges: fixedRanges(headers, regions),
-    })
+    }
   }
 
   #place(entry: number): Place {

@@ -37,6 +37,7 @@ export async function dynamicSample(format: 'vhd' | 'vhdx'): Promise<Sample> {
   await disk.write(3 * MIB, random.bytes(MIB))
   await disk.trim(0, MIB)
   await disk.write(MIB, random.bytes(4096))
+  await disk.compact()
   const content = new Uint8Array(disk.sizeBytes)
   await disk.read(0, content)
   await disk.close()
