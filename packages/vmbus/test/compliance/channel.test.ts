@@ -46,7 +46,9 @@ async function open(
     channel,
     peer,
     until,
-    settle: () => new Promise((resolve) => setTimeout(resolve, 3)),
+    async settle() {
+      for (let turn = 0; turn < 6; turn++) await new Promise((resolve) => setImmediate(resolve))
+    },
     async [Symbol.asyncDispose]() {
       await tree.shutdown()
       attached?.close('end of the test')

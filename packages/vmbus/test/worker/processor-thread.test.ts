@@ -137,7 +137,7 @@ describe.each(['wasm', 'shared'] as const)('a processor in a thread of its own, 
     }
   })
 
-  it('is replaced by the bus when its thread dies, and loses no ring', async () => {
+  it('[VC-07] is replaced by the bus when its thread dies, and loses no ring', async () => {
     const { machine, channels } = await machineOf(kind, [new EchoDevice()])
     const [channel] = channels
     const bus = machine.driver.attached
