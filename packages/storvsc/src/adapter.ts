@@ -22,6 +22,20 @@ const TICK_MS = 1000
 const SUBCHANNEL_WAIT_MS = 5000
 const { operation } = vstorPacket
 
+const RESETS = {
+  lun: VstorOperation.RESET_LUN,
+  bus: VstorOperation.RESET_BUS,
+  adapter: VstorOperation.RESET_ADAPTER,
+} as const
+export type ResetKind = keyof typeof RESETS
+
+/** Where a unit is on its controller. */
+export interface ScsiAddress {
+  readonly path: number
+  readonly target: number
+  readonly lun: number
+}
+
 /** Waits for a free request or bounce buffer. */
 export interface Waiter {
   /** Goes on with what it has. @returns whether it still waits. */
@@ -219,14 +233,10 @@ export class StorvscAdapter {
     this.#pump()
   }
 
-  /** Asks the host to reset a LUN, a bus or everything; resolves when it says that it has. */
-  async reset(kind: 'lun' | 'bus' | 'adapter', signal: AbortSignal): Promise<void> {
-    const code = {
-      lun: VstorOperation.RESET_LUN,
-      bus: VstorOperation.RESET_BUS,
-      adapter: VstorOperation.RESET_ADAPTER,
-    }[kind]
-    await this.#exchange?.step(`RESET_${kind.toUpperCase()}`, code, signal)
+  /** Asks the host to reset a unit; resolves when it says that it has. What is in hand ends with its own answers. */
+  async reset(kind: ResetKind, unit: ScsiAddress, signal: AbortSignal): Promise<void> {
+    if (this.#exchange === undefined || this.closed) throw new DeviceError('removed', 'the controller is gone')
+    await this.#exchange.step(`RESET_${kind.toUpperCase()}`, RESETS[kind], signal, unit)
   }
 
   /** Closes the channels for a while: what is in hand is waited for, what comes after waits for {@link start}. */
@@ -486,7 +496,7 @@ export class StorvscAdapter {
     const timeout = request.timeout || this.settings.timeout
     if (request.expiries++ === 0) {
       this.log.log('warning', `request to LUN ${request.lun} takes longer than ${timeout} s`, 'timeout')
-      this.#exchange?.post(VstorOperation.RESET_LUN)
+      this.#exchange?.post(VstorOperation.RESET_LUN, request)
       request.deadline = this.#tick + timeout
       return
     }

@@ -2,10 +2,9 @@ import type { DeviceErrorCode } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { ScsiOpcode } from '@bis/hyperv-types/scsi'
 import { SrbDataDirection } from '@bis/hyperv-types/storage'
-import type { StorvscAdapter, Waiter } from './adapter.ts'
+import type { ScsiAddress, StorvscAdapter, Waiter } from './adapter.ts'
 import type { BlockRequest } from './block-request.ts'
 import { BlockOperation } from './block-request.ts'
-import type { ScsiAddress } from './execute.ts'
 import { outcomeError } from './execute.ts'
 import { gpaOf } from './guest-buffer.ts'
 import { encodeReadWrite } from './read-write-cdb.ts'
@@ -20,6 +19,9 @@ export interface QueueOwner {
   readonly byteLength: number
   readonly readOnly: boolean
   readonly mediaPresent: boolean
+  readonly writeCache: boolean
+  /** A write with FUA is on the medium when it ends; without, a flush has to follow it. */
+  readonly forcesWrites: boolean
   /** The device said so with the last command. */
   attention(asc: number, ascq: number): void
   /** An answer said that there is no such unit. */
@@ -103,6 +105,12 @@ export class BlockQueue implements RequestOwner, Waiter {
     }
     this.#adapter.release(request)
     if (--block.pieces > 0 || block.started < block.length) return
+    if (block.durable && !block.flushed && this.#needsFlush(block)) {
+      if (this.#startFlush(block)) return
+      this.#pending.push(block)
+      this.#adapter.wait(this)
+      return
+    }
     block.onDone(block)
   }
 
@@ -115,6 +123,7 @@ export class BlockQueue implements RequestOwner, Waiter {
   #advance(block: BlockRequest): boolean {
     const adapter = this.#adapter
     if (block.operation === BlockOperation.flush) return block.flushed || this.#startFlush(block)
+    if (block.length > 0 && block.started === block.length && block.pieces === 0) return this.#startFlush(block)
     while (block.started < block.length) {
       const length = Math.min(block.length - block.started, adapter.maxTransferBytes)
       const bounced = block.gpa < 0
@@ -131,7 +140,13 @@ export class BlockQueue implements RequestOwner, Waiter {
       request.length = length
       request.direction = write ? SrbDataDirection.WRITE : SrbDataDirection.READ
       const { blockSize } = this.#owner
-      encodeReadWrite(request, write, (block.offset + block.started) / blockSize, length / blockSize, block.durable)
+      encodeReadWrite(
+        request,
+        write,
+        (block.offset + block.started) / blockSize,
+        length / blockSize,
+        block.durable && this.#owner.forcesWrites,
+      )
       if (bounce === undefined) {
         request.gpa = block.gpa + block.started
         adapter.statistics.dataInPlace++
@@ -147,6 +162,11 @@ export class BlockQueue implements RequestOwner, Waiter {
       adapter.submit(request)
     }
     return true
+  }
+
+  #needsFlush(block: BlockRequest): boolean {
+    const { writeCache, forcesWrites } = this.#owner
+    return block.operation === BlockOperation.write && writeCache && !forcesWrites && block.error === undefined
   }
 
   #startFlush(block: BlockRequest): boolean {

@@ -1,11 +1,11 @@
 import type { BlockDevice, BlockDeviceEvent, BlockGeometry, Logger, WriteOptions } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { ScsiOpcode } from '@bis/hyperv-types/scsi'
-import type { StorvscAdapter } from './adapter.ts'
+import type { ResetKind, ScsiAddress, StorvscAdapter } from './adapter.ts'
 import type { QueueOwner } from './block-queue.ts'
 import { BlockQueue } from './block-queue.ts'
 import { BlockOperation, BlockRequest } from './block-request.ts'
-import type { ExecuteOptions, ScsiAddress, ScsiResult } from './execute.ts'
+import type { ExecuteOptions, ScsiResult } from './execute.ts'
 import { command, execute } from './execute.ts'
 import type { InquiryFacts } from './inquiry.ts'
 import { versionName } from './inquiry.ts'
@@ -74,6 +74,14 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
     return this.#facts.geometry.readOnly
   }
 
+  get forcesWrites(): boolean {
+    return this.#facts.forcesWrites
+  }
+
+  get writeCache(): boolean {
+    return this.#facts.writeCache
+  }
+
   get mediaPresent(): boolean {
     return this.#facts.mediaPresent
   }
@@ -133,6 +141,14 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
       if (action === 'attention') this.attention(asc, ascq)
       return result
     })
+  }
+
+  /**
+   * Resets the unit, its bus or the whole controller. Requests under way go on and end as they would have; the device then
+   * says once that it was reset.
+   */
+  reset(kind: ResetKind = 'lun', signal: AbortSignal = new AbortController().signal): Promise<void> {
+    return this.#bus.adapter.reset(kind, this.address, signal)
   }
 
   onEvent(listener: (event: BlockDeviceEvent) => void): () => void {

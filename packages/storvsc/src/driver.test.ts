@@ -248,6 +248,39 @@ describe('reading and writing', () => {
   })
 })
 
+describe('writes that must last', () => {
+  it('carry FUA where the disk takes it, and are followed by a flush where it does not', async () => {
+    for (const fua of [true, false]) {
+      const [controller, ram] = withRamDisk()
+      let flushes = 0
+      ram.flush = () => {
+        flushes++
+        return undefined
+      }
+      const bench = await new Bench(controller).attach()
+      const disk = bench.disk()
+      const facts = disk.facts as { forcesWrites: boolean }
+      facts.forcesWrites = fua
+      const data = pattern(MIB)
+      await disk.write(0, data, { durable: true })
+      // With FUA each of the four transfers flushes; without, one flush is enough.
+      expect(flushes).toBe(fua ? 4 : 1)
+      await disk.write(0, data)
+      expect(flushes).toBe(fua ? 4 : 1)
+    }
+  })
+
+  it('resets of a unit, its bus and its controller end nothing that is under way', async () => {
+    const bench = await new Bench(withRamDisk()[0]).attach()
+    const disk = bench.disk()
+    const writes = Array.from({ length: 50 }, (_, i) => disk.write(i * 4096, pattern(4096)))
+    await Promise.all([disk.reset('lun'), disk.reset('bus'), disk.reset('adapter')])
+    await Promise.all(writes)
+    expect(bench.sysctl('dev.storvsc.0.protocol_errors')).toBe(0)
+    await disk.read(0, new Uint8Array(512))
+  })
+})
+
 describe('changes while running', () => {
   it('[ST-04] a resize is seen with the next command, or at once when the host says so', async () => {
     const [controller, ram] = withRamDisk()

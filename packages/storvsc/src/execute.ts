@@ -1,17 +1,10 @@
 import { DeviceError } from '@bis/hyperv-types'
 import { SrbDataDirection } from '@bis/hyperv-types/storage'
-import type { StorvscAdapter, Waiter } from './adapter.ts'
+import type { ScsiAddress, StorvscAdapter, Waiter } from './adapter.ts'
 import { scatterOf } from './guest-buffer.ts'
 import type { RequestOwner, StorvscRequest } from './request.ts'
 import type { Outcome, Verdict } from './verdict.ts'
 import { describeOutcome, judge } from './verdict.ts'
-
-/** Where a unit is on its controller. */
-export interface ScsiAddress {
-  readonly path: number
-  readonly target: number
-  readonly lun: number
-}
 
 export interface ExecuteOptions {
   /** Where the answer's data goes; several buffers are filled one after the other. */

@@ -1,5 +1,6 @@
+export type { ResetKind, ScsiAddress } from './adapter.ts'
 export { BlockOperation, BlockRequest } from './block-request.ts'
 export { ScsiDisk } from './disk.ts'
 export { storvsc } from './driver.ts'
-export type { ExecuteOptions, ScsiAddress, ScsiResult } from './execute.ts'
+export type { ExecuteOptions, ScsiResult } from './execute.ts'
 export type { StorvscSettings } from './settings.ts'

@@ -14,8 +14,8 @@ import {
   vpdBlockLimits,
   vpdLogicalBlockProvisioning,
 } from '@bis/hyperv-types/scsi'
-import type { StorvscAdapter } from './adapter.ts'
-import type { CommandOptions, ScsiAddress } from './execute.ts'
+import type { ScsiAddress, StorvscAdapter } from './adapter.ts'
+import type { CommandOptions } from './execute.ts'
 import { command } from './execute.ts'
 import type { InquiryFacts } from './inquiry.ts'
 
@@ -26,6 +26,8 @@ export interface DiskFacts {
   readonly mediaPresent: boolean
   /** Writes may stay in the disk's cache until a flush. */
   readonly writeCache: boolean
+  /** The disk takes FUA: a write that is on the medium when it ends. */
+  readonly forcesWrites: boolean
   /** Page 80h, when there is one. */
   readonly serial: string | undefined
   /** Page 83h as hexadecimal text: what tells one unit from another; empty without it. */
@@ -64,7 +66,7 @@ export async function probeDisk(ask: Ask, inquiry: InquiryFacts, maxTransferByte
   if (!(await isReady(ask))) {
     const blockSize = 2048
     const geometry = { blockSize, physicalBlockSize: blockSize, blockCount: 0, readOnly: true, maxTransferBytes }
-    return { geometry, mediaPresent: false, writeCache: false, ...fixed }
+    return { geometry, mediaPresent: false, writeCache: false, forcesWrites: false, ...fixed }
   }
   const capacity = await readCapacity(ask, inquiry.version)
   const mode = await modePage(ask)
@@ -77,7 +79,7 @@ export async function probeDisk(ask: Ask, inquiry: InquiryFacts, maxTransferByte
     maxTransferBytes: Math.floor(maxTransferBytes / capacity.blockSize) * capacity.blockSize,
     ...(trim === undefined ? {} : { trim }),
   }
-  return { geometry, mediaPresent: true, writeCache: mode.writeCache, ...fixed }
+  return { geometry, mediaPresent: true, writeCache: mode.writeCache, forcesWrites: mode.forcesWrites, ...fixed }
 }
 
 /** An answer, or undefined when the unit refuses the command. */
@@ -159,18 +161,25 @@ function checkCapacity(blockCount: number, blockSize: number, exponent: number, 
   return { blockCount, blockSize, physicalBlockSize: blockSize * 2 ** exponent, thin }
 }
 
-async function modePage(ask: Ask): Promise<{ readonly readOnly: boolean; readonly writeCache: boolean }> {
+interface ModeFacts {
+  readonly readOnly: boolean
+  readonly writeCache: boolean
+  readonly forcesWrites: boolean
+}
+
+async function modePage(ask: Ask): Promise<ModeFacts> {
   const answer = await optional(ask([ScsiOpcode.MODE_SENSE_6, 8, ModePage.ALL, 0, 64, 0], 64))
-  if (answer === undefined || answer.length < 4) return { readOnly: false, writeCache: true }
+  if (answer === undefined || answer.length < 4) return { readOnly: false, writeCache: true, forcesWrites: false }
   const { data, length } = answer
   const readOnly = ((data[2] ?? 0) & DeviceSpecific.WRITE_PROTECTED) !== 0
+  const forcesWrites = ((data[2] ?? 0) & DeviceSpecific.DPOFUA) !== 0
   let writeCache = true
   for (let at = 4 + (data[3] ?? 0); at + 3 <= length; at += 2 + (data[at + 1] ?? 0)) {
     if (((data[at] ?? 0) & 0x3f) !== ModePage.CACHING) continue
     writeCache = ((data[at + 2] ?? 0) & CachingFlag.WRITE_CACHE_ENABLE) !== 0
     break
   }
-  return { readOnly, writeCache }
+  return { readOnly, writeCache, forcesWrites }
 }
 
 /** UNMAP is used only when all pages say so: provisioning, and limits that are not zero. */

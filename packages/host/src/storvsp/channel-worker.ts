@@ -29,6 +29,9 @@ export interface WorkerOwner {
   roomAgain(worker: ChannelWorker): void
 }
 
+/** An answer that was not sent when its channel was saved: transaction id, low and high word, and its bytes. */
+export type SavedAnswer = readonly [low: number, high: number, bytes: readonly number[]]
+
 /** Counters of one channel. */
 export interface WorkerStatistics {
   requests: number
@@ -114,6 +117,33 @@ export class ChannelWorker {
     return channel.send(PacketType.dataInBand, 0, 0, 0, undefined, 0, answer.bytes, 0, size) !== SendStatus.full
   }
 
+  /** Waits for what is in hand; answers that find no room are what it gives. Nothing is taken or sent afterwards. */
+  async save(): Promise<readonly SavedAnswer[]> {
+    if (this.#inHand > this.#unsent.length) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+    }
+    const control = this.#unsentControl.map(({ low, high, bytes }) => [low, high, [...bytes]] as const)
+    const requests = this.#unsent.map((request): SavedAnswer => {
+      const { transactionIdLow, transactionIdHigh, packetBytes } = request
+      this.#answer.srb(request, packetBytes, request.senseRoom)
+      return [transactionIdLow, transactionIdHigh, [...this.#answer.bytes.subarray(0, packetBytes)]]
+    })
+    await this.close()
+    return [...control, ...requests]
+  }
+
+  /** Sends what could not be sent before the channel was saved. */
+  restore(answers: readonly SavedAnswer[]): void {
+    for (const [low, high, bytes] of answers) {
+      this.#unsentControl.push({ low, high, bytes: Uint8Array.from(bytes) })
+    }
+    if (answers.length === 0) return
+    this.#pause()
+    this.#flush()
+  }
+
   /** The channel is closed: nothing is sent any more. Resolves when no command touches guest memory. */
   close(): Promise<void> {
     this.#open = false
@@ -135,6 +165,7 @@ export class ChannelWorker {
     if (this.#open && request.wantsAnswer && !this.#send(request)) {
       this.#unsent.push(request)
       this.#pause()
+      if (this.#inHand === this.#unsent.length) this.#idle?.()
       return
     }
     this.#done(request)
@@ -225,7 +256,7 @@ export class ChannelWorker {
     request.data.clear()
     this.#free.push(request)
     if (this.#paused) this.#resume()
-    if (this.#inHand === 0 && this.#idle !== undefined) this.#idle()
+    if (this.#inHand === this.#unsent.length) this.#idle?.()
   }
 
   #pause(): void {

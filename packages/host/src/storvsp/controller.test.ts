@@ -342,6 +342,62 @@ describe('requests', () => {
   })
 })
 
+describe('[SR-05] a controller that is saved', () => {
+  it('finishes what is in hand, keeps what found no room, and goes on elsewhere', async () => {
+    const disk = new SlowDisk({ sizeBytes: 1 << 20 })
+    const bench = new Bench(withDisk(disk))
+    const data = srbPacket(READ_ONE, { data_in: 1, data_transfer_length: 512 })
+    for (const low of [5, 6]) bench.give({ type: 9, low, header: range(512, 0, [1]), data })
+    const saving = bench.handlers.onSave?.()
+    disk.waiting[0]?.()
+    await new Promise((resolve) => setTimeout(resolve))
+    expect(bench.channel.sent.map(({ low }) => low)).toEqual([5])
+    bench.channel.full = true
+    disk.waiting[1]?.()
+    const saved: unknown = JSON.parse(JSON.stringify(await saving))
+    expect(saved).toMatchObject({ phase: 'ready', version: 0x0602, answers: [[6, 0, expect.any(Array)]] })
+
+    const other = withDisk()
+    const channel = new FakeChannel()
+    channel.restored = saved
+    const handlers = other.openChannel(channel)
+    expect(channel.sent.map(({ type, low }) => [type, low])).toEqual([
+      [11, 6],
+      [6, 0],
+    ])
+    handlers?.onPacket(packetOf({ data: srbPacket([0x00]) }))
+    expect(channel.sent.map((packet) => decodeAnswer(packet).srb).at(-1)).toBe(1)
+  })
+
+  it('[HH-11] takes no state that it would not have written', () => {
+    const good = { phase: 'ready', version: 0x0602, answers: [] }
+    const bad: unknown[] = [
+      null,
+      7,
+      'ready',
+      {},
+      { ...good, phase: 'somewhere' },
+      { ...good, version: 0x0900 },
+      { ...good, version: '6.2' },
+      { ...good, phase: 'begin' },
+      { ...good, answers: {} },
+      { ...good, answers: [[1, 2]] },
+      { ...good, answers: [[1, 2, [1, 2, 3]]] },
+      { ...good, answers: [[-1, 0, new Array<number>(64).fill(0)]] },
+      { ...good, answers: [[1, 0, new Array<number>(64).fill(256)]] },
+      { ...good, answers: new Array<unknown>(5000).fill([1, 0, new Array<number>(64).fill(0)]) },
+    ]
+    for (const state of bad) {
+      const channel = new FakeChannel()
+      channel.restored = state
+      expect([state, withDisk().openChannel(channel)]).toEqual([state, undefined])
+    }
+    const channel = new FakeChannel()
+    channel.restored = good
+    expect(withDisk().openChannel(channel)).toBeDefined()
+  })
+})
+
 describe('the other controllers', () => {
   it('an IDE disk is at its own address whatever path the guest names', () => {
     const controller = ideDisk({

@@ -16,6 +16,8 @@ import type { FibreChannelNames } from './answer.ts'
 import { Answer } from './answer.ts'
 import type { WorkerOwner, WorkerStatistics } from './channel-worker.ts'
 import { ChannelWorker } from './channel-worker.ts'
+import type { SavedChannel } from './saved-channel.ts'
+import { readSavedChannel } from './saved-channel.ts'
 import type { SessionPhase } from './session.ts'
 import { Session } from './session.ts'
 
@@ -90,8 +92,12 @@ export class StorageController implements VspDevice, WorkerOwner {
   openChannel(channel: HostChannel): HostChannelHandlers | undefined {
     if (this.#workers.has(channel.subIndex)) return undefined
     if (channel.subIndex > 0 && !this.#workers.has(0)) return undefined
+    const saved =
+      channel.restored === undefined ? undefined : readSavedChannel(channel.restored, this.#options.versions)
+    if (channel.restored !== undefined && saved === undefined) return undefined
     const worker = new ChannelWorker(channel, this)
     this.#workers.set(channel.subIndex, worker)
+    if (saved !== undefined) this.#restore(worker, saved)
     return {
       onPacket: (packet) => worker.onPacket(packet),
       onWritable: () => worker.onWritable(),
@@ -99,6 +105,12 @@ export class StorageController implements VspDevice, WorkerOwner {
         this.#workers.delete(channel.subIndex)
         if (channel.subIndex === 0) this.#session.restart()
         return worker.close()
+      },
+      onSave: async (): Promise<SavedChannel> => {
+        const { phase, version } = this.#session
+        const answers = await worker.save()
+        this.#workers.delete(channel.subIndex)
+        return { phase, version, answers }
       },
     }
   }
@@ -133,6 +145,13 @@ export class StorageController implements VspDevice, WorkerOwner {
 
   roomAgain(worker: ChannelWorker): void {
     if (this.#announcementDue && worker.channel.subIndex === 0) this.#announceChange()
+  }
+
+  #restore(worker: ChannelWorker, { phase, version, answers }: SavedChannel): void {
+    if (worker.channel.subIndex === 0) this.#session.resume(phase, version)
+    worker.restore(answers)
+    // LUNs may have come or gone meanwhile, so the guest is asked to look.
+    if (worker.channel.subIndex === 0) this.#announceChange()
   }
 
   #accepted(operation: number, view: DataView, at: number, answer: Answer): void {

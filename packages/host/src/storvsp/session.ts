@@ -36,6 +36,12 @@ export class Session {
     return this.version >= VstorVersion.V5_1
   }
 
+  /** The bus was restored with the guest as far as it was. */
+  resume(phase: SessionPhase, version: number): void {
+    this.phase = phase
+    this.version = version
+  }
+
   /** The primary channel was closed. */
   restart(): void {
     this.phase = 'begin'

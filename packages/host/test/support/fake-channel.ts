@@ -31,6 +31,7 @@ export class FakeChannel implements HostChannel {
   full = false
   paused = false
   failure: string | undefined
+  restored: unknown = undefined
 
   constructor(subIndex = 0, memory = GuestMemory.allocate(64 * 4096, { kind: 'plain' })) {
     this.subIndex = subIndex
