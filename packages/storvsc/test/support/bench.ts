@@ -96,5 +96,3 @@ export function withRamDisk(sizeBytes = 4 * MIB, release: HostReleaseName = '202
 export function pattern(length: number, seed = 1): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8) * seed + seed) & 0xff)
 }
-
-export { ManualClock }
