@@ -1,7 +1,7 @@
 import type { HostReleaseName, StorageController } from '@bis/host'
 import { diskUnit, hostRelease, RamDisk, scsiController } from '@bis/host'
 import type { Channel, Clock, GuestMemory, PageAllocator, VspDevice } from '@bis/hyperv-types'
-import { ManualClock, systemClock } from '@bis/hyperv-types'
+import { systemClock } from '@bis/hyperv-types'
 import { connectedChannels } from '@bis/hyperv-types/loopback'
 import type { GuestKernel } from '@bis/newbus'
 import { createKernel, DeviceTree } from '@bis/newbus'
