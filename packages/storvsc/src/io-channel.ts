@@ -1,5 +1,5 @@
 import type { Channel } from '@bis/hyperv-types'
-import { PAGE_SIZE, SendStatus } from '@bis/hyperv-types'
+import { highWord, PAGE_SIZE, SendStatus } from '@bis/hyperv-types'
 import { PacketType } from '@bis/hyperv-types/ring'
 import { SRB_SENSE_BYTES } from '@bis/hyperv-types/storage'
 import type { StorvscRequest } from './request.ts'
@@ -108,8 +108,8 @@ export class IoChannel {
     let pfn = Math.floor(gpa / PAGE_SIZE)
     for (let page = 0; at < end; at += 8, page++) {
       if (pfns !== undefined) pfn = pfns[page] ?? 0
-      view.setUint32(at, pfn % TWO_32, true)
-      view.setUint32(at + 4, Math.floor(pfn / TWO_32), true)
+      view.setUint32(at, pfn >>> 0, true)
+      view.setUint32(at + 4, pfn < TWO_32 ? 0 : highWord(pfn), true)
       pfn++
     }
     return end

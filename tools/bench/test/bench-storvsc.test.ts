@@ -1,3 +1,4 @@
+import { bundle } from '@bis/build/bundle'
 import { expect, it } from 'vitest'
 import { benchStorvsc, storvscTable } from '../src/storvsc/index.ts'
 
@@ -8,6 +9,11 @@ it('measures reads beside copies, and tells them as a table', async () => {
     slices: 2,
     sliceMilliseconds: 1,
     compiler: false,
+    secondThread: true,
+    scripts: {
+      measure: await bundle(new URL('../src/storvsc/measure-thread.ts', import.meta.url)),
+      root: await bundle(new URL('../src/storvsc/root-thread.ts', import.meta.url)),
+    },
   })
   expect(rows.map(({ bench, contender }) => `${bench} ${contender}`)).toEqual([
     'random-read copy',
@@ -15,7 +21,12 @@ it('measures reads beside copies, and tells them as a table', async () => {
     'random-read storvsc',
     'sequential-read copy',
     'sequential-read storvsc',
+    'random-read copy',
+    'random-read storvsc',
+    'random-read storvsc',
+    'sequential-read copy',
+    'sequential-read storvsc',
   ])
   for (const row of rows) expect(row.nanoseconds).toBeGreaterThan(0)
-  expect(storvscTable(rows).split('\n')).toHaveLength(5)
+  expect(storvscTable(rows).split('\n')).toHaveLength(10)
 })

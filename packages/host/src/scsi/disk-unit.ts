@@ -30,6 +30,7 @@ export interface DiskUnitOptions {
 /** A direct-access disk at one controller. */
 export class DiskUnit implements LogicalUnit, Disk {
   readonly backend: DiskBackend
+  readonly sectorSize: number
   readonly inquiryVersion: number
   readonly serial: string | undefined
   readonly writeCache: boolean
@@ -40,6 +41,9 @@ export class DiskUnit implements LogicalUnit, Disk {
   readonly #attentions = new UnitAttentions()
   #knownBytes: number
   #knownBlockSize: number
+  /** The sector count, and the size it was reckoned from. */
+  #count = 0
+  #countedBytes = -1
 
   constructor(options: DiskUnitOptions) {
     const { backend } = options
@@ -50,6 +54,7 @@ export class DiskUnit implements LogicalUnit, Disk {
       )
     }
     this.backend = backend
+    this.sectorSize = size
     this.inquiryVersion = options.inquiryVersion ?? 5
     this.serial = options.serial
     this.writeCache = options.writeCache ?? true
@@ -63,12 +68,13 @@ export class DiskUnit implements LogicalUnit, Disk {
     if (options.powerOnAttention === true) this.#attentions.raise(Sense.POWER_ON_OR_RESET)
   }
 
-  get sectorSize(): number {
-    return this.backend.logicalSectorSize
-  }
-
   get sectorCount(): number {
-    return Math.floor(this.backend.sizeBytes / this.backend.logicalSectorSize)
+    const { sizeBytes } = this.backend
+    if (sizeBytes !== this.#countedBytes) {
+      this.#countedBytes = sizeBytes
+      this.#count = Math.floor(sizeBytes / this.sectorSize)
+    }
+    return this.#count
   }
 
   raiseAttention(sense: SenseCode): void {

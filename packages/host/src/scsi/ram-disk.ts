@@ -36,7 +36,8 @@ export class RamDisk implements DiskBackend {
   readonly diskId: Uint8Array
   readOnly: boolean
   #sizeBytes: number
-  readonly #slabs = new Map<number, Slab>()
+  /** By their place on the disk; most may be missing. */
+  readonly #slabs: (Slab | undefined)[] = []
 
   constructor(options: RamDiskOptions) {
     this.logicalSectorSize = options.logicalSectorSize ?? 512
@@ -53,7 +54,7 @@ export class RamDisk implements DiskBackend {
 
   /** Bytes of memory that the content takes. */
   get allocatedBytes(): number {
-    return this.#slabs.size * SLAB_BYTES
+    return this.#slabs.reduce((sum, slab) => sum + (slab === undefined ? 0 : SLAB_BYTES), 0)
   }
 
   /** Grows with zeros, or cuts off. */
@@ -66,7 +67,7 @@ export class RamDisk implements DiskBackend {
     this.#check(offset, target.length)
     const { length } = target
     if (length === PAGE_BYTES && offset % PAGE_BYTES === 0) {
-      const page = this.#slabs.get(Math.floor(offset / SLAB_BYTES))?.pages[(offset % SLAB_BYTES) / PAGE_BYTES]
+      const page = this.#slabs[Math.floor(offset / SLAB_BYTES)]?.pages[(offset % SLAB_BYTES) / PAGE_BYTES]
       if (page === undefined) target.fill(0)
       else target.set(page)
       return
@@ -74,7 +75,7 @@ export class RamDisk implements DiskBackend {
     for (let done = 0; done < length; ) {
       const at = (offset + done) % SLAB_BYTES
       const part = Math.min(SLAB_BYTES - at, length - done)
-      const slab = this.#slabs.get(Math.floor((offset + done) / SLAB_BYTES))
+      const slab = this.#slabs[Math.floor((offset + done) / SLAB_BYTES)]
       if (slab === undefined) target.fill(0, done, done + part)
       else target.set(slab.bytes.subarray(at, at + part), done)
       done += part
@@ -104,24 +105,24 @@ export class RamDisk implements DiskBackend {
   }
 
   #slab(index: number): Slab {
-    const found = this.#slabs.get(index)
+    const found = this.#slabs[index]
     if (found !== undefined) return found
     const bytes = new Uint8Array(SLAB_BYTES)
     const pages = Array.from({ length: SLAB_BYTES / PAGE_BYTES }, (_, page) =>
       bytes.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES),
     )
     const slab = { bytes, pages }
-    this.#slabs.set(index, slab)
+    this.#slabs[index] = slab
     return slab
   }
 
   #clear(offset: number, length: number): void {
     const end = offset + length
-    for (const [index, { bytes }] of this.#slabs) {
+    const last = Math.min(this.#slabs.length, Math.ceil(end / SLAB_BYTES))
+    for (let index = Math.floor(offset / SLAB_BYTES); index < last; index++) {
       const start = index * SLAB_BYTES
-      if (start >= end || start + SLAB_BYTES <= offset) continue
-      if (start >= offset && start + SLAB_BYTES <= end) this.#slabs.delete(index)
-      else bytes.fill(0, Math.max(0, offset - start), Math.min(SLAB_BYTES, end - start))
+      if (start >= offset && start + SLAB_BYTES <= end) this.#slabs[index] = undefined
+      else this.#slabs[index]?.bytes.fill(0, Math.max(0, offset - start), Math.min(SLAB_BYTES, end - start))
     }
   }
 

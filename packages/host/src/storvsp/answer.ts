@@ -16,7 +16,8 @@ const SRB = vstorPacket.u.as.vm_srb
 const SENSE_AT = SRB.u.offset
 const CDB_BYTES = 16
 const SRB_EXTENSION_BYTES = 16
-const PACKET_BYTES = vstorPacket.size
+/** Operation to transfer length: all that an answer without sense writes. */
+const CLEAN_BYTES = SENSE_AT
 
 /** World-wide names of a virtual Fibre Channel adapter, big-endian. */
 export interface FibreChannelNames {
@@ -28,11 +29,19 @@ export interface FibreChannelNames {
 export class Answer {
   readonly bytes = new Uint8Array(vstorPacket.size)
   readonly #view = new DataView(this.bytes.buffer)
+  /** From the sense on all bytes are zero. */
+  #clean = true
 
   /** Everything but operation and status zero. */
   plain(ntStatus: number): void {
     const view = this.#view
-    for (let at = 0; at < PACKET_BYTES; at += 4) view.setUint32(at, 0)
+    if (this.#clean) {
+      // Of the last answer only this part is not written again.
+      for (let at = 4; at < CLEAN_BYTES; at += 4) view.setUint32(at, 0)
+    } else {
+      this.bytes.fill(0)
+      this.#clean = true
+    }
     operation.set(this.#view, 0, VstorOperation.COMPLETE_IO)
     status.set(this.#view, 0, ntStatus)
   }
@@ -49,11 +58,13 @@ export class Answer {
     if (request.senseLength === 0) return
     const length = Math.min(request.senseLength, senseRoom)
     SRB.sense_info_length.set(view, 0, length)
+    this.#clean = false
     for (let i = 0; i < length; i++) this.bytes[SENSE_AT + i] = request.sense[i] ?? 0
   }
 
   version(ntStatus: number, word: number): void {
     this.plain(ntStatus)
+    this.#clean = false
     vstorPacket.u.as.version.major_minor.set(this.#view, 0, word)
   }
 
@@ -64,6 +75,7 @@ export class Answer {
       flags: maxSubchannels > 0 ? STORAGE_CHANNEL_SUPPORTS_MULTI_CHANNEL : 0,
       max_transfer_bytes: maxTransferBytes,
     }
+    this.#clean = false
     channelProperties.encode(value, this.bytes, VSTOR_SRB_OFFSET)
   }
 
@@ -77,7 +89,14 @@ export class Answer {
       secondary_port_wwn: none,
       secondary_node_wwn: none,
     }
+    this.#clean = false
     fibreChannelWwn.encode(value, this.bytes, VSTOR_SRB_OFFSET)
+  }
+
+  /** An answer built earlier. */
+  copy(bytes: Uint8Array): void {
+    this.#clean = false
+    this.bytes.set(bytes)
   }
 
   /** Unsolicited: the LUNs have changed. */

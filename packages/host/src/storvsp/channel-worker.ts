@@ -232,7 +232,7 @@ export class ChannelWorker {
     while (this.#unsentControl.length > 0) {
       const next = this.#unsentControl[0]
       if (next === undefined) break
-      this.#answer.bytes.set(next.bytes)
+      this.#answer.copy(next.bytes)
       if (this.#transmit(next.low, next.high, next.bytes.length) === SendStatus.full) return
       this.#unsentControl.shift()
     }

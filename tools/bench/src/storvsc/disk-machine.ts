@@ -1,43 +1,46 @@
-import { diskUnit, hostRelease, RamDisk, scsiController } from '@bis/host'
+import { once } from 'node:events'
+import { pathToFileURL } from 'node:url'
+import type { Worker } from 'node:worker_threads'
 import { Machine } from '@bis/machine'
+import { RemoteRootMachine } from '@bis/machine/node'
 import type { ScsiDisk } from '@bis/storvsc'
 import { BlockRequest, storvsc } from '@bis/storvsc'
 import type { BenchMemory } from '../ring/rows.ts'
+import { DISK_BYTES, RELEASE, ramController } from './ram-controller.ts'
+import type { HostThread } from './rows.ts'
 
-const MIB = 2 ** 20
-const DISK_BYTES = 64 * MIB
-const MEMORY_BYTES = 128 * MIB
+const MEMORY_BYTES = 128 * 2 ** 20
+const modules = [{ name: 'hv_storvsc', drivers: [storvsc()], dependencies: ['hv_vmbus'] }]
 
-/** A machine with a RAM disk, guest and host in this thread, ready to read. */
+/** A machine with a RAM disk, ready to read: its host in this thread, or in one of its own. */
 export class DiskMachine {
-  readonly #machine: Machine
+  readonly #machine: Machine | RemoteRootMachine
   readonly #disk: ScsiDisk
   #seed = 1
 
-  private constructor(machine: Machine, disk: ScsiDisk) {
-    this.#machine = machine
-    this.#disk = disk
-  }
-
-  static async start(memory: BenchMemory): Promise<DiskMachine> {
-    const settings = {
-      release: hostRelease('2025'),
-      instanceId: 'f8b3781a-1e82-4818-a1c3-63d806ec15bb',
-      maxTransferBytes: MIB,
-    }
-    const controller = scsiController(settings)
-    const ram = new RamDisk({ sizeBytes: DISK_BYTES })
-    controller.target.attach({ path: 0, target: 0, lun: 0 }, diskUnit(ram, settings))
-    const machine = await Machine.powerOn({
-      release: '2025',
-      modules: [{ name: 'hv_storvsc', drivers: [storvsc()], dependencies: ['hv_vmbus'] }],
-      devices: [controller],
-      memoryKind: memory,
-      memoryBytes: MEMORY_BYTES,
-    })
+  private constructor(machine: Machine | RemoteRootMachine) {
     const disk = machine.kernel.disks.get('da0')
     if (disk === undefined) throw new Error('the machine found no disk')
-    return new DiskMachine(machine, disk as ScsiDisk)
+    this.#machine = machine
+    this.#disk = disk as ScsiDisk
+  }
+
+  /** @param script file of the host's thread, for a host in a second one */
+  static async start(memory: BenchMemory, host: HostThread, script: string): Promise<DiskMachine> {
+    const options = { release: RELEASE, modules, memoryBytes: MEMORY_BYTES } as const
+    if (host === 'same') {
+      return new DiskMachine(await Machine.powerOn({ ...options, devices: [ramController()], memoryKind: memory }))
+    }
+    const root = {
+      url: pathToFileURL(script),
+      data: {},
+      ready: async (worker: Worker) => void (await once(worker, 'message')),
+      finish: async (worker: Worker) => {
+        worker.postMessage('close')
+        await once(worker, 'message')
+      },
+    }
+    return new DiskMachine(await RemoteRootMachine.withWorkerRoot(root, options))
   }
 
   /** A reader that keeps `queueDepth` reads of `bytes` under way, each into guest memory of its own. */

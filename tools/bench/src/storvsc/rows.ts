@@ -1,9 +1,13 @@
 import type { BenchMemory } from '../ring/rows.ts'
 
+export type HostThread = 'same' | 'second'
+
 /** Reads of one size from a RAM disk, through the whole stack: driver, bus, hypervisor, host, SCSI target. */
 export interface StorvscReadRow {
   readonly bench: 'random-read' | 'sequential-read'
   readonly contender: 'storvsc'
+  /** Whether the host runs in the guest's thread. */
+  readonly host: HostThread
   readonly memory: BenchMemory
   readonly bytes: number
   readonly queueDepth: number

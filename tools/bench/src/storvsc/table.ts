@@ -9,8 +9,9 @@ function line(row: StorvscRow): string {
   const size = row.bytes >= 2 ** 20 ? `${row.bytes / 2 ** 20} MiB` : `${row.bytes / 1024} KiB`
   const rate = `${(row.nanoseconds / 1000).toFixed(3)} µs`.padStart(13)
   const bytes = `${(row.bytesPerSecond / 1e9).toFixed(2)} GB/s`.padStart(13)
-  const name = row.contender === 'copy' ? 'memory copy' : `storvsc, queue depth ${row.queueDepth}`
-  const head = `${row.bench.padEnd(17)}${size.padEnd(7)}${row.memory.padEnd(7)}${name.padEnd(26)}${rate}${bytes}`
+  const threads = row.contender === 'copy' || row.host === 'same' ? '' : ', host in a thread'
+  const name = row.contender === 'copy' ? 'memory copy' : `storvsc, queue depth ${row.queueDepth}${threads}`
+  const head = `${row.bench.padEnd(17)}${size.padEnd(7)}${row.memory.padEnd(7)}${name.padEnd(44)}${rate}${bytes}`
   if (row.contender === 'copy') return head
   const reads = `${Math.round(row.readsPerSecond).toLocaleString('en')}/s`.padStart(14)
   const copy = `${row.ofCopy.toFixed(2)} of copy`.padStart(14)

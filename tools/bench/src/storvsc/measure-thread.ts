@@ -1,0 +1,14 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { CProgram } from '../ring/c-program.ts'
+import type { MeasureThreadData } from './bench-storvsc.ts'
+import { measure } from './measure.ts'
+
+// Measures one kind of machine, in a thread of its own.
+
+const { measurement, compiler } = workerData as MeasureThreadData
+const c = compiler === false ? undefined : await CProgram.compile(compiler)
+try {
+  parentPort?.postMessage(await measure(measurement, c))
+} finally {
+  await c?.dispose()
+}
