@@ -5,10 +5,14 @@ import { measure } from './measure.ts'
 
 // Measures one kind of machine, in a thread of its own.
 
-const { measurement, compiler } = workerData as MeasureThreadData
-const c = compiler === false ? undefined : await CProgram.compile(compiler)
-try {
-  parentPort?.postMessage(await measure(measurement, c))
-} finally {
-  await c?.dispose()
+async function run(): Promise<void> {
+  const { measurement, compiler } = workerData as MeasureThreadData
+  const c = compiler === false ? undefined : await CProgram.compile(compiler)
+  try {
+    parentPort?.postMessage(await measure(measurement, c))
+  } finally {
+    await c?.dispose()
+  }
 }
+
+void run() // a failure ends the thread, and its error reaches who started it
