@@ -44,7 +44,7 @@ describe('bis net', () => {
     const outside: Uint8Array[] = []
     const inside: Uint8Array[] = []
     const keep = (list: Uint8Array[]) => (bytes: Uint8Array, offset: number, length: number) =>
-      void list.push(Uint8Array.from(bytes.subarray(offset, offset + length)))
+      list.push(Uint8Array.from(bytes.subarray(offset, offset + length))) > 0
     await using far = await FrameStream.listen(outer, { onFrame: keep(outside) })
     const stop = new AbortController()
     const argv = [

@@ -1,15 +1,18 @@
 import { unlink } from 'node:fs/promises'
 import type { Server, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
-import { frameForStream, StreamDeframer } from '../vswitch/stream-framing.ts'
-
-/** Bytes that may wait for a peer that reads slowly; more frames are dropped, as a wire does. */
-const MOST_WAITING = 16 * 2 ** 20
+import type { DeframerState, StreamFrameHandler } from '../vswitch/stream-framing.ts'
+import { StreamDeframer } from '../vswitch/stream-framing.ts'
+import { SocketWriter } from './socket-writer.ts'
 
 export interface FrameStreamHandlers {
-  /** A frame; the bytes may be used during the call only. */
-  onFrame(bytes: Uint8Array, offset: number, length: number): void
-  /** What came in one piece has been handed over. */
+  /**
+   * A frame; the bytes may be used during the call only.
+   * @returns false when it cannot be taken now: nothing more is read until {@link FrameStream.resume}, which offers it again
+   */
+  readonly onFrame: StreamFrameHandler
+  /** Frames are about to be handed over, and {@link onBatchEnd} tells when what came in one piece has been. */
+  onBatchBegin?(): void
   onBatchEnd?(): void
   /** A peer is there, or no longer. */
   onPeer?(present: boolean): void
@@ -22,6 +25,9 @@ export interface FrameStreamHandlers {
 export class FrameStream implements AsyncDisposable {
   readonly #handlers: FrameStreamHandlers
   #socket: Socket | undefined
+  #writer: SocketWriter | undefined
+  #deframer: StreamDeframer | undefined
+  #stalled = false
   #server: Server | undefined
   readonly path: string
   /** Frames dropped because nobody took them. */
@@ -64,23 +70,29 @@ export class FrameStream implements AsyncDisposable {
     return this.#socket !== undefined
   }
 
-  /** Sends a copy of a frame; one that nobody takes is dropped. @param tci tag control information, 0 for none */
+  /** Sends a copy of a frame; one that nobody takes is dropped, as on a wire. @param tci tag control information, 0 for none */
   send(bytes: Uint8Array, offset: number, length: number, tci = 0): void {
-    const socket = this.#socket
-    if (socket === undefined || socket.writableLength > MOST_WAITING) {
-      this.dropped++
-      return
-    }
-    socket.write(frameForStream(bytes, offset, length, tci))
+    if (this.#writer?.frame(bytes, offset, length, tci) !== true) this.dropped++
   }
 
   /** Holds writes back until {@link flush}. */
   cork(): void {
-    this.#socket?.cork()
+    this.#writer?.cork()
   }
 
   flush(): void {
-    this.#socket?.uncork()
+    this.#writer?.flush()
+  }
+
+  /** Goes on after a frame that was not taken. */
+  resume(): void {
+    if (!this.#stalled) return
+    this.#stalled = false
+    const { onBatchBegin, onBatchEnd } = this.#handlers
+    onBatchBegin?.()
+    const state = this.#deframer?.resume() ?? 'hungry'
+    onBatchEnd?.()
+    this.#settle(state)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -93,18 +105,33 @@ export class FrameStream implements AsyncDisposable {
   }
 
   #adopt(socket: Socket): void {
-    const { onFrame, onBatchEnd, onPeer } = this.#handlers
-    const deframer = new StreamDeframer((bytes, offset, length) => onFrame(bytes, offset, length))
+    const { onFrame, onBatchBegin, onBatchEnd, onPeer } = this.#handlers
+    const deframer = new StreamDeframer(onFrame)
+    this.#deframer = deframer
     this.#socket = socket
+    this.#writer = new SocketWriter(socket)
     socket.on('data', (chunk: Uint8Array) => {
-      if (!deframer.push(chunk)) socket.destroy()
+      onBatchBegin?.()
+      const state = deframer.push(chunk)
       onBatchEnd?.()
+      this.#settle(state)
     })
     socket.on('error', () => {})
     socket.on('close', () => {
       this.#socket = undefined
+      this.#writer = undefined
+      this.#deframer = undefined
+      this.#stalled = false
       onPeer?.(false)
     })
     onPeer?.(true)
+  }
+
+  #settle(state: DeframerState): void {
+    if (state === 'broken') this.#socket?.destroy()
+    if (state === 'hungry') this.#socket?.resume()
+    if (state !== 'stalled') return
+    this.#stalled = true
+    this.#socket?.pause()
   }
 }

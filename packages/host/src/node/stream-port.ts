@@ -49,8 +49,18 @@ export class StreamPort implements PortClient, AsyncDisposable {
     return this.#stream?.connected ?? false
   }
 
+  /** Frames that the peer was too slow for, or that came while there was none. */
+  get dropped(): number {
+    return this.#stream?.dropped ?? 0
+  }
+
   deliver({ bytes, offset, length, vlan, priority }: SwitchFrame): void {
+    this.#stream?.cork()
     this.#stream?.send(bytes, offset, length, vlan === 0 ? 0 : (priority << 13) | vlan)
+  }
+
+  flush(): void {
+    this.#stream?.flush()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -58,8 +68,8 @@ export class StreamPort implements PortClient, AsyncDisposable {
     await this.#stream?.[Symbol.asyncDispose]()
   }
 
-  #received(source: Uint8Array, at: number, sourceLength: number): void {
-    if (sourceLength < 14) return
+  #received(source: Uint8Array, at: number, sourceLength: number): boolean {
+    if (sourceLength < 14) return true
     const frame = this.#frame
     const bytes = this.#bytes
     frame.clear()
@@ -78,5 +88,6 @@ export class StreamPort implements PortClient, AsyncDisposable {
       frame.priority = tci >> 13
     }
     this.port.send(frame)
+    return true
   }
 }

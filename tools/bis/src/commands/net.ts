@@ -1,10 +1,9 @@
-import { FrameStream } from '@bis/host/node'
-import type { FrameOffload } from '@bis/hyperv-types'
 import { BOOT_OPTIONS, parseBootOptions } from '../boot-options.ts'
 import { BootedMachine } from '../booted-machine.ts'
 import { CliError } from '../cli-error.ts'
 import type { Command } from '../command.ts'
 import { aborted } from '../interrupt.ts'
+import { bridge } from '../network/bridge.ts'
 
 const MTU_MIN = 68
 const MTU_MAX = 9202
@@ -27,28 +26,18 @@ export const net: Command = {
     const mtu = parseMtu(args.text('mtu'))
     const print = (line: string): void => void process.stderr.write(`${line}\n`)
     // A bridge passes on frames of others, and whole ones only.
-    const bridge = { spoofing: true, coalesce: false }
-    await using booted = await BootedMachine.boot(options, options.verbose ? print : () => {}, bridge)
+    const choices = { spoofing: true, coalesce: false }
+    await using booted = await BootedMachine.boot(options, options.verbose ? print : () => {}, choices)
     const network = booted.machine.kernel.interfaces.get('hn0')
     if (network === undefined)
       throw new CliError('failed', 'the guest has no hn0; bis boot with the same flags shows why')
     await network.configure({ promiscuous: true, ...(mtu === undefined ? {} : { mtu }) })
-    const tagged: FrameOffload = { checksum: 0, segmentSize: 0, transportOffset: 0, vlan: -1, hash: 0 }
-    await using stream = await FrameStream.listen(path, {
-      onFrame: (bytes, offset, length) => network.transmit(bytes, offset, length, tagged),
-    })
-    network.receive((frames, count) => {
-      stream.cork()
-      for (let i = 0; i < count; i++) {
-        const frame = frames[i]
-        if (frame !== undefined) stream.send(frame.bytes, frame.offset, frame.length, Math.max(frame.vlan, 0))
-      }
-      stream.flush()
-    })
+    await using bridged = await bridge(network, path)
     process.stdout.write(`hn0 is at ${path}: -netdev stream,id=net0,server=off,addr.type=unix,addr.path=${path}\n`)
     await Promise.race([booted.ended(), aborted(signal)])
-    network.receive(undefined)
+    await bridged[Symbol.asyncDispose]()
     await booted.powerOff()
+    if (bridged.dropped > 0) print(`${bridged.dropped} frames dropped`)
   },
 }
 
