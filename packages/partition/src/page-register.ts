@@ -31,6 +31,11 @@ export class PageRegister {
     return this.#overlay?.bytes
   }
 
+  /** Where the page lies while the register is enabled. */
+  get gpa(): number | undefined {
+    return this.#overlay?.gpa
+  }
+
   /** @throws HypervisorFault when there is no memory at the page. */
   write(value: bigint): void {
     const gpa = (value & ENABLE) === 0n ? undefined : Number(value >> PAGE_SHIFT) * PAGE_SIZE

@@ -1,6 +1,6 @@
-import type { CpuidResult, Firmware, GuestMemory, Hypervisor, SynicPorts } from '@bis/hyperv-types'
+import type { CpuidResult, Firmware, GuestMemory, Hypervisor, SignalLink, SynicPorts } from '@bis/hyperv-types'
 import { HypervisorFault } from '@bis/hyperv-types'
-import { MiscFeature, reenlightenmentControl } from '@bis/hyperv-types/hypervisor'
+import { MiscFeature, reenlightenmentControl, SINT_COUNT } from '@bis/hyperv-types/hypervisor'
 import { cpuid } from './cpuid.ts'
 import { HypercallDispatcher } from './hypercall/dispatcher.ts'
 import { extendedCalls } from './hypercall/extended-calls.ts'
@@ -18,6 +18,8 @@ import { addSynicRegisters } from './msr/synic-registers.ts'
 import type { PartitionOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
 import { PartitionState } from './partition-state.ts'
+import type { ThreadReach } from './processor-threads.ts'
+import { ProcessorThreads } from './processor-threads.ts'
 import type { HostProfile } from './profiles/host-profile.ts'
 import { VirtualProcessor } from './virtual-processor.ts'
 
@@ -44,6 +46,7 @@ export class Partition implements Hypervisor {
   /** The root's side. */
   readonly ports: SynicPorts
   readonly #ports: InlinePorts
+  readonly #threads: ProcessorThreads
   readonly #state: PartitionState
   readonly #processors: readonly VirtualProcessor[]
   readonly #registers: RegisterFile = new Map()
@@ -79,6 +82,11 @@ export class Partition implements Hypervisor {
     this.#processors = vpIndices.map((index, cpu) => new VirtualProcessor(cpu, index, parts))
     this.#ports = new InlinePorts(memory, this.#processors)
     this.ports = this.#ports
+    this.#threads = new ProcessorThreads({
+      clock,
+      processors: this.#processors,
+      signaled: (connectionId, vp) => this.#ports.eventSignaled(connectionId, 0, vp),
+    })
     if (resolved.hypervisorPresent) {
       addPartitionRegisters(this.#registers, state)
       addSynicRegisters(this.#registers, state)
@@ -171,6 +179,23 @@ export class Partition implements Hypervisor {
     this.#processor(cpu).interrupts.setRoutine(vector, isr)
   }
 
+  /** @throws RangeError for a processor or SINT that is not there. */
+  enterThread(cpu: number, sint: number): SignalLink {
+    return this.#threads.enter(this.#processor(cpu), checkSint(sint))
+  }
+
+  leaveThread(cpu: number, sint: number): void {
+    if (!this.#poweredOff) this.#processor(cpu).synic.leaveThread(checkSint(sint))
+  }
+
+  /**
+   * Lets the root, which runs in another thread, meet processors that do without this thread: see `offerPorts`.
+   * @returns also how to end it
+   */
+  lendToThread(): ThreadReach & { end(): void } {
+    return this.#threads.lend()
+  }
+
   /** `Debug-VM -InjectNonMaskableInterrupt`: to every processor before 2016, to processor 0 from then on. */
   injectNmi(): void {
     for (const { cpu, interrupts } of this.#processors) if (cpu === 0 || this.profile.nmiToAll) interrupts.requestNmi()
@@ -221,4 +246,9 @@ export class Partition implements Hypervisor {
     if (vp === undefined) throw new RangeError(`processor ${cpu} of ${this.processorCount}`)
     return vp
   }
+}
+
+function checkSint(sint: number): number {
+  if (Number.isInteger(sint) && sint >= 0 && sint < SINT_COUNT) return sint
+  throw new RangeError(`SINT ${sint} of ${SINT_COUNT}`)
 }

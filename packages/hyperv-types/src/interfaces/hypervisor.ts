@@ -29,6 +29,14 @@ export interface Firmware {
   readonly framebuffer?: AddressRange
 }
 
+/** What a thread signals the root with by itself; passes through postMessage and workerData. */
+export interface SignalLink {
+  /** A `SignalBoard` of `@bis/hyperv-types/threads`. */
+  readonly board: SharedArrayBuffer
+  /** The processor's row on it. */
+  readonly row: number
+}
+
 /**
  * The processor and hypervisor as one partition sees them. `cpu` numbers the guest's processors from 0; the VP index
  * of a processor is what its HV_X64_MSR_VP_INDEX register says, and need not be the same number.
@@ -57,4 +65,12 @@ export interface Hypervisor {
   readTsc(cpu: number): bigint
   /** Installs the interrupt service routine of a vector (2 is the NMI), or removes it. */
   setVector(cpu: number, vector: number, isr: (() => void) | undefined): void
+  /**
+   * A thread of its own takes the events of a processor's SINT from now on: whoever sets a flag notifies its word in the
+   * event-flags page (`Atomics.notify`), wherever the root runs, and the SINT's vector is not raised. Absent where
+   * processors cannot be threads.
+   */
+  enterThread?(cpu: number, sint: number): SignalLink
+  /** The thread takes no more: flags that are set raise the SINT's vector again, those at once that are set now. */
+  leaveThread?(cpu: number, sint: number): void
 }

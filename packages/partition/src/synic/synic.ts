@@ -13,6 +13,14 @@ import { PageSlot } from './page-slot.ts'
 /** Messages that may wait for one SINT of one virtual processor. */
 const QUEUE_LIMIT = 4096
 
+/** A root in another thread, which sets event flags by itself. */
+export interface EventReach {
+  /** @param sints bit n: it may set flags of SINT n */
+  open(sints: number, eventFlagsPage: number): void
+  /** It does not touch the page once this returns. */
+  close(): void
+}
+
 /** What a SINT register holds after a reset. */
 const MASKED = sintRegister.encode({ masked: 1 })
 
@@ -35,6 +43,9 @@ export class Synic {
   readonly #masked = new Uint8Array(SINT_COUNT)
   readonly #autoEoi = new Uint8Array(SINT_COUNT)
   readonly #polling = new Uint8Array(SINT_COUNT)
+  /** SINTs whose events a thread of the guest's takes. */
+  #threaded = 0
+  #reach: EventReach | undefined
 
   constructor(interrupts: InterruptController, overlays: OverlayPages) {
     this.#interrupts = interrupts
@@ -54,6 +65,7 @@ export class Synic {
   set control(value: bigint) {
     this.#control = value
     this.#enabled = scontrolMsr.decode(value).enable === 1
+    this.#tellReach()
     this.endOfMessage()
   }
 
@@ -72,6 +84,7 @@ export class Synic {
     this.#masked[index] = masked
     this.#autoEoi[index] = auto_eoi
     this.#polling[index] = polling
+    this.#tellReach()
     this.#flush(index)
   }
 
@@ -83,9 +96,30 @@ export class Synic {
   }
 
   setEventFlagsPage(value: bigint): void {
+    this.#reach?.close()
     this.eventFlagsPage.write(value)
     const { page } = this.eventFlagsPage
     this.#flags = page && new EventFlags(page)
+    this.#tellReach()
+  }
+
+  /** A thread of the guest's takes the events of a SINT: setting a flag wakes it, and no vector is raised. */
+  enterThread(sint: number): void {
+    this.#threaded |= 1 << sint
+    this.#tellReach()
+  }
+
+  leaveThread(sint: number): void {
+    this.#threaded &= ~(1 << sint)
+    this.#tellReach()
+    if (this.#flags?.any(sint) === true && this.#masked[sint] === 0) this.#raise(sint)
+  }
+
+  /** Lets a root in another thread set flags by itself as long as they are for a thread; undefined: no longer. */
+  lendFlags(reach: EventReach | undefined): void {
+    this.#reach?.close()
+    this.#reach = reach
+    this.#tellReach()
   }
 
   /** Queues a message for a SINT (0 to 15). */
@@ -101,7 +135,7 @@ export class Synic {
   /** Sets an event flag (0 to 2047) of a SINT (0 to 15) and raises the SINT if the flag was clear. */
   signal(sint: number, flag: number): PortDelivery {
     if (!this.#enabled || this.#flags === undefined || this.#masked[sint] !== 0) return 'masked'
-    if (this.#flags.set(sint, flag)) this.#raise(sint)
+    if (this.#flags.set(sint, flag) && ((this.#threaded >>> sint) & 1) === 0) this.#raise(sint)
     return 'delivered'
   }
 
@@ -111,6 +145,8 @@ export class Synic {
   }
 
   reset(): void {
+    this.#reach?.close()
+    this.#threaded = 0
     this.#control = 0n
     this.#enabled = false
     this.messagePage.reset()
@@ -127,6 +163,15 @@ export class Synic {
     this.#masked.fill(1)
     this.#autoEoi.fill(0)
     this.#polling.fill(0)
+  }
+
+  #tellReach(): void {
+    // Flags that are being set while this changes are set when this returns.
+    this.#reach?.close()
+    const { gpa } = this.eventFlagsPage
+    let sints = this.#enabled && gpa !== undefined ? this.#threaded : 0
+    for (let sint = 0; sint < SINT_COUNT; sint++) if (this.#masked[sint] !== 0) sints &= ~(1 << sint)
+    if (gpa !== undefined && sints !== 0) this.#reach?.open(sints, gpa)
   }
 
   /** The slot of a SINT while it can take messages. */

@@ -1,4 +1,4 @@
-import { Bell } from './bell.ts'
+import { Bell } from '@bis/hyperv-types/threads'
 
 /** Each index has a cache line of its own. */
 const LINE_WORDS = 16

@@ -1,12 +1,14 @@
 import type { Clock, MemoryKind, SynicPorts, WasmMemory } from '@bis/hyperv-types'
 import { GuestMemory, systemClock } from '@bis/hyperv-types'
+import { canWait } from '@bis/hyperv-types/threads'
 import type { LinkEnd } from '@bis/hyperv-types/vmbus-user'
 import { RemotePorts, RemoteRoot, TransportError } from '@bis/hyperv-types/vmbus-user'
 import { acceptedConnections } from '../accepted-connections.ts'
 import type { Partition } from '../partition.ts'
-import { canWait } from './bell.ts'
+import type { ThreadReach } from '../processor-threads.ts'
 import { FrameRing } from './frame-ring.ts'
 import { SharedLink } from './shared-link.ts'
+import { ThreadPorts } from './thread-ports.ts'
 
 /** Bytes of the ring in each direction: some 4,000 signals, or 900 of the longest messages. */
 const RING_BYTES = 256 * 1024
@@ -15,6 +17,7 @@ const RING_BYTES = 256 * 1024
 export interface PortsLinkData {
   readonly toRoot: SharedArrayBuffer
   readonly toPartition: SharedArrayBuffer
+  readonly threads: ThreadReach
   readonly processorCount: number
   readonly regions: readonly {
     readonly gpa: number
@@ -52,17 +55,21 @@ export function offerPorts(partition: Partition, clock: Clock = systemClock): Po
   const toRoot = FrameRing.allocate(RING_BYTES)
   const toPartition = FrameRing.allocate(RING_BYTES)
   const link = new SharedLink(new FrameRing(toPartition), new FrameRing(toRoot), clock, false)
+  const { end, ...threads } = partition.lendToThread()
   const ended = new Promise<LinkEnd>((resolve) => {
     new RemoteRoot({
       link,
       ports: partition.ports,
       clock,
       acceptsConnection: acceptedConnections(partition.profile.release),
-      onEnd: resolve,
+      onEnd: (reason) => {
+        end()
+        resolve(reason)
+      },
     })
   })
   return {
-    data: { toRoot, toPartition, processorCount: partition.vpIndexLimit, regions },
+    data: { toRoot, toPartition, threads, processorCount: partition.vpIndexLimit, regions },
     ended,
     close: (reason) => link.close({ reason }),
   }
@@ -90,6 +97,16 @@ export function attachPorts(data: PortsLinkData, clock: Clock = systemClock): At
     resolveEnd = resolve
   })
   const { processorCount } = data
-  const ports = new RemotePorts({ link, memory, processorCount, clock, onEnd: (end) => resolveEnd(end) })
+  const remote = new RemotePorts({
+    link,
+    memory,
+    processorCount,
+    clock,
+    onEnd: (end) => {
+      ports.end()
+      resolveEnd(end)
+    },
+  })
+  const ports = new ThreadPorts(remote, data.threads, clock)
   return { ports, ended, close: (reason) => link.close({ reason }) }
 }

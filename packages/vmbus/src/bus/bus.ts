@@ -114,10 +114,11 @@ export class VmbusBus implements ChannelBus {
     })
     this.#threads = new ProcessorThreads({
       clock,
-      memory: hypervisor.memory,
+      hypervisor,
       table,
       eventFlagsGpa: (cpu) => this.#link.eventFlagsGpa(cpu),
       monitorPageGpa: ({ offer }) => this.#link.monitorPageGpa(offer),
+      sendPageGpa: ({ offer }) => this.#link.sendPageGpa(offer),
       channelEvent: (channelId) => this.#router.channelEvent(channelId),
     })
   }

@@ -99,6 +99,11 @@ export class HostLink {
     return offer.monitorId !== undefined && this.#monitored ? this.#shared?.monitorToHost.gpa : undefined
   }
 
+  /** Address of the interrupt page's half where a channel marks its signals; undefined when it does not. */
+  sendPageGpa(offer: ChannelOffer): number | undefined {
+    return this.#marksPage(offer) ? this.#shared?.sendGpa : undefined
+  }
+
   /** Takes interrupts for this channel from now on. */
   watch(channelId: number): void {
     this.#platform?.useEventFlag(channelId)
@@ -157,8 +162,7 @@ export class HostLink {
       monitored && offer.monitorId !== undefined && this.#monitored
         ? monitorSignal(shared.monitorWords, offer.monitorId)
         : this.#hypercallSignal(offer.connectionId)
-    const bit = !offer.dedicatedInterrupt && this.version < VmbusVersion.V5_0
-    return bit ? pageBitSignal(shared.sendWords, offer.channelId, signal) : signal
+    return this.#marksPage(offer) ? pageBitSignal(shared.sendWords, offer.channelId, signal) : signal
   }
 
   /** Gives the host the monitor pages, or takes them away. @throws ChannelError `refused`, `timeout`, `closed`. */
@@ -193,6 +197,10 @@ export class HostLink {
     shared.clear()
     const { clientId } = this.#parts.options
     return contactMessage(version, { shared, vpIndex: this.vpIndex(0), monitored: this.#monitored, features, clientId })
+  }
+
+  #marksPage(offer: ChannelOffer): boolean {
+    return !offer.dedicatedInterrupt && this.version < VmbusVersion.V5_0
   }
 
   #hypercallSignal(connectionId: number): Signal {

@@ -1,10 +1,11 @@
-import type { Clock, GuestMemory } from '@bis/hyperv-types'
+import type { Clock, Hypervisor } from '@bis/hyperv-types'
 import { ChannelError, linkMemory, sleep } from '@bis/hyperv-types'
+import { onNotify } from '@bis/hyperv-types/threads'
+import { VMBUS_MESSAGE_SINT } from '@bis/hyperv-types/vmbus'
 import type { VmbusChannel } from '../channel/channel.ts'
 import type { EventFlags } from '../platform/event-flags.ts'
 import { ProcessorBoard } from '../worker/board.ts'
 import type { ChannelDescriptor, ProcessorLink } from '../worker/link-data.ts'
-import { onNotify } from '../worker/wait-async.ts'
 import type { ChannelTable } from './channel-table.ts'
 
 /** How long a thread may take to let go of a channel or of its processor before they count as lost, in milliseconds. */
@@ -12,11 +13,12 @@ const GIVE_BACK_MS = 2000
 
 export interface ThreadParts {
   readonly clock: Clock
-  readonly memory: GuestMemory
+  readonly hypervisor: Hypervisor
   readonly table: ChannelTable
   /** Guest-physical address of a processor's VMBus event flags. */
   eventFlagsGpa(cpu: number): number | undefined
   monitorPageGpa(channel: VmbusChannel): number | undefined
+  sendPageGpa(channel: VmbusChannel): number | undefined
   /** An event for a channel that the bus serves itself. */
   channelEvent(channelId: number): void
 }
@@ -30,8 +32,8 @@ interface Thread {
 }
 
 /**
- * The processors that run in threads of their own. The bus keeps away from their event flags; it wakes them, signals the
- * host for them, and serves the channels that they do not.
+ * The processors that run in threads of their own. The bus keeps away from their event flags and serves the channels that
+ * they do not. It wakes them and signals the host for them only where the hypervisor leaves that to it.
  */
 export class ProcessorThreads {
   readonly #parts: ThreadParts
@@ -49,13 +51,15 @@ export class ProcessorThreads {
     if (this.#threads.has(cpu)) {
       throw new ChannelError('invalid-argument', `cpu ${cpu} has a thread already`)
     }
-    const memory = linkMemory(this.#parts.memory)
+    const { hypervisor } = this.#parts
+    const memory = linkMemory(hypervisor.memory)
     const buffer = ProcessorBoard.allocate()
     const thread: Thread = { board: new ProcessorBoard(buffer), armed: false, waiting: new Set() }
     thread.board.usedWords = this.#usedWords
     this.#threads.set(cpu, thread)
-    this.#look(thread)
-    return { cpu, memory, eventFlags, board: buffer }
+    const signals = hypervisor.enterThread?.(cpu, VMBUS_MESSAGE_SINT)
+    this.#look(cpu, thread)
+    return { cpu, memory, eventFlags, board: buffer, ...(signals === undefined ? {} : { signals }) }
   }
 
   /** The thread is gone, with or without a farewell: the bus serves the processor again. */
@@ -66,6 +70,7 @@ export class ProcessorThreads {
     thread.board.end()
     this.#drain(thread)
     thread.board.ring('main')
+    this.#parts.hypervisor.leaveThread?.(cpu, VMBUS_MESSAGE_SINT)
     for (const channel of this.#parts.table.list()) if (channel.cpu === cpu) void channel.takeBack()
   }
 
@@ -80,7 +85,10 @@ export class ProcessorThreads {
       if (!(await this.#until(thread, () => board.state === 'ended'))) lost.push(cpu)
     })
     await Promise.all(closing)
-    for (const [cpu] of [...this.#threads]) if (!lost.includes(cpu)) this.end(cpu)
+    for (const [cpu] of [...this.#threads]) {
+      if (lost.includes(cpu)) this.#parts.hypervisor.leaveThread?.(cpu, VMBUS_MESSAGE_SINT)
+      else this.end(cpu)
+    }
     this.#threads.clear()
     return lost
   }
@@ -115,6 +123,7 @@ export class ProcessorThreads {
     const { channelId } = offer
     const { rings, options } = channel.lend({ end: () => this.#reclaim(thread, channelId) })
     thread.board.set('lent', channelId)
+    const sendPage = this.#parts.sendPageGpa(channel)
     const monitorPage = options.monitored === false ? undefined : this.#parts.monitorPageGpa(channel)
     return {
       offer,
@@ -126,6 +135,7 @@ export class ProcessorThreads {
       maxPacketBytes: rings.consumer.longestPacket,
       fullRingPollMs: channel.fullRingPollMs,
       ...(monitorPage === undefined ? {} : { monitorPage }),
+      ...(sendPage === undefined ? {} : { sendPage }),
     }
   }
 
@@ -156,17 +166,20 @@ export class ProcessorThreads {
     return met()
   }
 
-  #look(thread: Thread): void {
+  #look(cpu: number, thread: Thread): void {
     if (thread.armed) return
     const { board } = thread
     const { index, value } = board.bell('main')
     this.#drain(thread)
-    if (board.state === 'ended') return
+    if (board.state === 'ended') {
+      if (this.#threads.get(cpu) === thread) this.end(cpu)
+      return
+    }
     thread.armed = onNotify(board.words, index, value, () => {
       thread.armed = false
-      this.#look(thread)
+      this.#look(cpu, thread)
     })
-    if (!thread.armed) this.#parts.clock.soon(() => this.#look(thread))
+    if (!thread.armed) this.#parts.clock.soon(() => this.#look(cpu, thread))
   }
 
   #drain({ board, waiting }: Thread): void {

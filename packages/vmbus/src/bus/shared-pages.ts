@@ -34,6 +34,11 @@ export class SharedPages {
     this.monitorWords = words(monitorToHost, 0)
   }
 
+  /** Address of the guest's half of the interrupt page. */
+  get sendGpa(): number {
+    return this.interrupt.gpa + INTERRUPT_PAGE_SEND_OFFSET
+  }
+
   /** The host learns of them with the first contact. */
   share(): void {
     if (this.#shared) return

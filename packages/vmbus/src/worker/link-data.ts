@@ -1,4 +1,4 @@
-import type { ChannelOffer, MemoryLink } from '@bis/hyperv-types'
+import type { ChannelOffer, MemoryLink, SignalLink } from '@bis/hyperv-types'
 
 /** What a processor needs to run in a thread of its own; passes through postMessage and workerData. */
 export interface ProcessorLink {
@@ -7,6 +7,8 @@ export interface ProcessorLink {
   /** Guest-physical address of the processor's event flags for VMBus: 256 bytes. */
   readonly eventFlags: number
   readonly board: SharedArrayBuffer
+  /** How the thread signals the root by itself; without it the bus signals for the thread. */
+  readonly signals?: SignalLink
 }
 
 /** What a processor needs to serve an open channel; passes through postMessage and workerData. */
@@ -23,5 +25,7 @@ export interface ChannelDescriptor {
   readonly maxPacketBytes: number
   /** Address of the guest-to-host monitor page when the channel signals by it. */
   readonly monitorPage?: number
+  /** Address of the guest-to-host half of the interrupt page when the channel has no dedicated interrupt. */
+  readonly sendPage?: number
   readonly fullRingPollMs: number
 }

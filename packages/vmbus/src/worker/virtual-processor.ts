@@ -12,14 +12,15 @@ import type {
 import { attachMemory, ChannelError, silentLogger, systemClock } from '@bis/hyperv-types'
 import { EVENT_FLAGS_BYTES } from '@bis/hyperv-types/hypervisor'
 import { ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
+import { onNotify, SignalBoard } from '@bis/hyperv-types/threads'
 import { RunQueue } from '../bus/run-queue.ts'
 import { ChannelCounters } from '../channel/counters.ts'
 import { DataPath, DEFAULT_BUDGET } from '../channel/data-path.ts'
-import { monitorSignal } from '../channel/signal.ts'
+import type { Signal } from '../channel/signal.ts'
+import { monitorSignal, pageBitSignal } from '../channel/signal.ts'
 import { EventFlags } from '../platform/event-flags.ts'
 import { ProcessorBoard } from './board.ts'
 import type { ChannelDescriptor, ProcessorLink } from './link-data.ts'
-import { onNotify } from './wait-async.ts'
 
 /** A timer this far away only keeps a thread alive that has nothing but its processor; in milliseconds. */
 const KEEP_ALIVE_MS = 1_000_000_000
@@ -54,6 +55,7 @@ export class VirtualProcessor {
   readonly #log: Logger
   readonly #queue: RunQueue
   readonly #board: ProcessorBoard
+  readonly #signals: { readonly board: SignalBoard; readonly row: number } | undefined
   readonly #flags: EventFlags
   readonly #flagWords: Int32Array
   /** Words of event flags that this thread waits on. */
@@ -79,9 +81,10 @@ export class VirtualProcessor {
     if (!this.#board.change('offered', 'attached')) {
       throw new ChannelError('invalid-state', `the link to cpu ${link.cpu} is ${this.#board.state}`)
     }
-    const bytes = this.memory.bytesAt(link.eventFlags, EVENT_FLAGS_BYTES)
-    this.#flags = new EventFlags(bytes)
-    this.#flagWords = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+    const { signals, eventFlags } = link
+    this.#signals = signals && { board: new SignalBoard(signals.board), row: signals.row }
+    this.#flags = new EventFlags(this.memory.bytesAt(eventFlags, EVENT_FLAGS_BYTES))
+    this.#flagWords = this.#words(eventFlags, EVENT_FLAGS_BYTES)
     this.#keepAlive = this.#clock.after(KEEP_ALIVE_MS, () => {})
     this.#schedule()
   }
@@ -125,34 +128,52 @@ export class VirtualProcessor {
   }
 
   #open(descriptor: ChannelDescriptor, options: ServeOptions): { path: DataPath; counters: ChannelCounters } {
-    const { offer, rings, txRingBytes, rxRingBytes, maxPacketBytes, monitorPage } = descriptor
+    const { offer, rings, txRingBytes, rxRingBytes, maxPacketBytes } = descriptor
     const region = this.memory.regionAt(rings, txRingBytes + rxRingBytes)
     const engine = region === undefined ? scriptEngine : ringEngineFor(region)
     const producer = engine.producer(this.memory.bytesAt(rings, txRingBytes))
     const consumer = engine.consumer(this.memory.bytesAt(rings + txRingBytes, rxRingBytes), maxPacketBytes)
     const counters = new ChannelCounters()
     counters.follow(producer, consumer)
-    const { channelId, monitorId } = offer
     const path = new DataPath({
       producer,
       consumer,
       handlers: options,
-      signal:
-        monitorPage === undefined || monitorId === undefined
-          ? () => {
-              if (this.#board.set('to-host', channelId)) this.#board.ring('main')
-            }
-          : monitorSignal(wordsOf(this.memory.bytesAt(monitorPage, 4096)), monitorId),
+      signal: this.#signal(descriptor),
       counters,
       clock: this.#clock,
       log: this.#log,
-      name: `channel ${channelId}`,
+      name: `channel ${offer.channelId}`,
       budget: options.budget ?? DEFAULT_BUDGET,
       fullRingPollMs: descriptor.fullRingPollMs,
       schedule: (task) => this.#queue.schedule(task),
       scheduleLater: (task) => this.#queue.scheduleLater(task),
     })
     return { path, counters }
+  }
+
+  /** By the monitor page, by the hypervisor's board, or by the bus, as there is. */
+  #signal({ offer, monitorPage, sendPage }: ChannelDescriptor): Signal {
+    const { channelId, connectionId, monitorId } = offer
+    if (monitorPage !== undefined && monitorId !== undefined) {
+      return this.#withPageBit(sendPage, channelId, monitorSignal(this.#words(monitorPage, 4096), monitorId))
+    }
+    const { board, row } = this.#signals ?? {}
+    if (board === undefined || row === undefined || !SignalBoard.takes(connectionId)) {
+      return () => {
+        if (this.#board.set('to-host', channelId)) this.#board.ring('main')
+      }
+    }
+    return this.#withPageBit(sendPage, channelId, () => board.signal(row, connectionId))
+  }
+
+  #withPageBit(sendPage: number | undefined, channelId: number, signal: Signal): Signal {
+    return sendPage === undefined ? signal : pageBitSignal(this.#words(sendPage, 2048), channelId, signal)
+  }
+
+  #words(gpa: number, byteLength: number): Int32Array {
+    const bytes = this.memory.bytesAt(gpa, byteLength)
+    return new Int32Array(bytes.buffer, bytes.byteOffset, byteLength / 4)
   }
 
   #release(channelId: number): void {
@@ -276,8 +297,4 @@ class Served implements ServedChannel {
     this.path.stop()
     this.#options.onStopped?.()
   }
-}
-
-function wordsOf(bytes: Uint8Array): Int32Array {
-  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
 }

@@ -4,7 +4,14 @@ import type { ChannelDescriptor, ProcessorLink, ServedChannel } from '../../src/
 import { VirtualProcessor } from '../../src/worker/index.ts'
 
 export type Order =
-  | { readonly serve: ChannelDescriptor; readonly packets: number }
+  | {
+      readonly serve: ChannelDescriptor
+      readonly packets: number
+      /** Packets that wait for their answers at a time; default 8. */
+      readonly window?: number
+      /** Gets the number of packets received when all are. */
+      readonly done?: SharedArrayBuffer
+    }
   | { readonly release: number }
   | { readonly stop: true }
   | { readonly fail: true }
@@ -13,13 +20,13 @@ const processor = new VirtualProcessor(workerData as ProcessorLink)
 const served = new Map<number, ServedChannel>()
 const data = new Uint8Array(64)
 
-function serve(descriptor: ChannelDescriptor, packets: number): void {
+function serve({ serve: descriptor, packets, window = 8, done }: Extract<Order, { serve: unknown }>): void {
   const { channelId } = descriptor.offer
   let sent = 0
   let received = 0
   const pump = (): void => {
     // The whole window at first, then one for each answer.
-    while (sent < packets && sent - received < 8) {
+    while (sent < packets && sent - received < window) {
       data[0] = sent & 0xff
       if (channel.send(6, 1, sent + 1, 0, undefined, 0, data, 0, data.length) !== 0) return
       sent++
@@ -32,7 +39,10 @@ function serve(descriptor: ChannelDescriptor, packets: number): void {
       }
       received++
       pump()
-      if (received === packets) parentPort?.postMessage({ channelId, received, ...count(channel) })
+      if (received === packets) {
+        parentPort?.postMessage({ channelId, received, ...count(channel) })
+        if (done !== undefined) wake(done, received)
+      }
     },
     onWritable: pump,
     onFailure: (error) => parentPort?.postMessage({ channelId, failed: error.message }),
@@ -40,6 +50,12 @@ function serve(descriptor: ChannelDescriptor, packets: number): void {
   })
   served.set(channelId, channel)
   pump()
+}
+
+function wake(buffer: SharedArrayBuffer, value: number): void {
+  const words = new Int32Array(buffer)
+  Atomics.store(words, 0, value)
+  Atomics.notify(words, 0)
 }
 
 function count({ statistics }: ServedChannel): object {
@@ -50,7 +66,7 @@ function count({ statistics }: ServedChannel): object {
 parentPort?.on('message', (order: Order) => {
   if ('serve' in order) {
     try {
-      serve(order.serve, order.packets)
+      serve(order)
       parentPort?.postMessage({ serving: order.serve.offer.channelId })
     } catch (error) {
       parentPort?.postMessage({ refused: (error as { code: string }).code })

@@ -1,19 +1,9 @@
-/** Atomics.waitAsync, which the language has since ES2024 and Node.js since 16. */
-interface AsyncAtomics {
-  waitAsync(
-    words: Int32Array,
-    index: number,
-    value: number,
-  ): { readonly async: false } | { readonly async: true; readonly value: Promise<unknown> }
-}
-
-const { waitAsync } = Atomics as unknown as Partial<AsyncAtomics>
-
-/** Whether this platform can wait for another thread without blocking. */
-export const canWait = waitAsync !== undefined
+import { onNotify } from './wait-async.ts'
 
 const COUNT = 0
 const WAITING = 1
+/** Words of a bell. */
+export const BELL_WORDS = 2
 
 /**
  * Wakes the other thread, which waits without blocking its event loop and without looking again and again. Ringing
@@ -50,10 +40,6 @@ export class Bell {
       Atomics.store(this.#words, this.#base + WAITING, 0)
       return false
     }
-    if (waitAsync === undefined) return false
-    const result = waitAsync(this.#words, this.#base + COUNT, count)
-    if (!result.async) return false
-    void result.value.then(woken)
-    return true
+    return onNotify(this.#words, this.#base + COUNT, count, woken)
   }
 }
