@@ -1,8 +1,28 @@
 import { benchRing, benchTable } from '@bis/bench/ring'
+import { benchStorvsc, storvscTable } from '@bis/bench/storvsc'
+import { benchVhdx, vhdxTable } from '@bis/bench/vhdx'
 import { CliError } from '../cli-error.ts'
 import type { Command } from '../command.ts'
 
-const SUBJECTS = ['ring'] as const
+/** Measures one subject. @returns the rows, and how to show them to people */
+type Bench = (signal: AbortSignal) => Promise<{ readonly rows: readonly object[]; readonly table: () => string }>
+
+const BENCHES: Readonly<Record<string, Bench>> = {
+  ring: async (signal) => {
+    const rows = await benchRing({ signal })
+    return { rows, table: () => benchTable(rows) }
+  },
+  storvsc: async (signal) => {
+    const rows = await benchStorvsc({ signal })
+    return { rows, table: () => storvscTable(rows) }
+  },
+  vhdx: async (signal) => {
+    const rows = await benchVhdx({ signal })
+    return { rows, table: () => vhdxTable(rows) }
+  },
+}
+
+const SUBJECTS = Object.keys(BENCHES)
 
 export const bench: Command = {
   name: 'bench',
@@ -10,11 +30,14 @@ export const bench: Command = {
   usage: `${SUBJECTS.join('|')} [--json]`,
   options: { json: { type: 'boolean', help: 'print JSON' } },
   positionals: 1,
-  details: 'ring: packets and bytes per second for each kind of guest memory, latency between threads, heap growth.',
+  details: `ring: packets and bytes per second for each kind of guest memory, latency between threads, heap growth.
+storvsc: reads from a RAM disk through driver, bus, host and SCSI target, in one thread and in two.
+vhdx: read, write and convert an image of 512 MiB beside qemu-img; memory for an image of 64 TiB.`,
   async run(args, signal) {
-    const [subject] = args.positionals
-    if (subject !== 'ring') throw new CliError('usage', `bis bench: say what to measure: ${SUBJECTS.join(', ')}`)
-    const rows = await benchRing({ signal })
-    process.stdout.write(args.flag('json') ? `${JSON.stringify(rows, null, 2)}\n` : `${benchTable(rows)}\n`)
+    const [subject = ''] = args.positionals
+    const measure = Object.hasOwn(BENCHES, subject) ? BENCHES[subject] : undefined
+    if (measure === undefined) throw new CliError('usage', `bis bench: say what to measure: ${SUBJECTS.join(', ')}`)
+    const { rows, table } = await measure(signal)
+    process.stdout.write(`${args.flag('json') ? JSON.stringify(rows, null, 2) : table()}\n`)
   },
 }

@@ -1,0 +1,3 @@
+export { benchVhdx, type VhdxBenchOptions } from './bench-vhdx.ts'
+export type { VhdxRow } from './rows.ts'
+export { vhdxTable } from './table.ts'
