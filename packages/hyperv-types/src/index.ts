@@ -59,5 +59,6 @@ export { attachMemory, linkMemory, type MemoryLink } from './memory/memory-link.
 export * from './memory/page.ts'
 export { PageAllocator, type PageConstraint, type PageRun } from './memory/page-allocator.ts'
 export { ManualClock } from './runtime/manual-clock.ts'
+export { SeededRandom } from './runtime/seeded-random.ts'
 export { sleep } from './runtime/sleep.ts'
 export { systemClock } from './runtime/system-clock.ts'

@@ -1,6 +1,5 @@
-import type { Clock, HostChannel, HostChannelHandlers, VspDevice, VspPort } from '@bis/hyperv-types'
+import type { Clock, HostChannel, HostChannelHandlers, SeededRandom, VspDevice, VspPort } from '@bis/hyperv-types'
 import { SendStatus } from '@bis/hyperv-types'
-import type { Dice } from './dice.ts'
 import type { FaultPlan } from './fault-plan.ts'
 
 const DEFAULT_DELAY_MS = 50
@@ -17,16 +16,16 @@ export class FaultyDevice implements VspDevice {
   readonly offer: VspDevice['offer']
   readonly #device: VspDevice
   readonly #plan: FaultPlan
-  readonly #dice: Dice
+  readonly #random: SeededRandom
   readonly #host: FaultyDeviceHost
   #port: VspPort | undefined = undefined
   #taken = false
 
-  constructor(device: VspDevice, plan: FaultPlan, dice: Dice, host: FaultyDeviceHost) {
+  constructor(device: VspDevice, plan: FaultPlan, random: SeededRandom, host: FaultyDeviceHost) {
     this.offer = device.offer
     this.#device = device
     this.#plan = plan
-    this.#dice = dice
+    this.#random = random
     this.#host = host
   }
 
@@ -36,7 +35,7 @@ export class FaultyDevice implements VspDevice {
   }
 
   openChannel(channel: HostChannel): HostChannelHandlers | undefined {
-    if (this.#dice.happens(this.#plan.devices?.refused)) return undefined
+    if (this.#random.happens(this.#plan.devices?.refused)) return undefined
     // The handlers come later than the first send may: until then there is nobody to be told of room.
     let handlers: HostChannelHandlers | undefined
     const faulty = this.#sometimesFull(channel, () => handlers?.onWritable?.())
@@ -55,7 +54,7 @@ export class FaultyDevice implements VspDevice {
       onWritable: () => inner.onWritable?.(),
       onFailure: (error) => inner.onFailure?.(error),
       onClose: async () => {
-        if (this.#dice.happens(this.#plan.devices?.slowToClose)) await this.#pause()
+        if (this.#random.happens(this.#plan.devices?.slowToClose)) await this.#pause()
         await inner.onClose()
       },
     }
@@ -71,11 +70,11 @@ export class FaultyDevice implements VspDevice {
 
   #afterPacket(channel: HostChannel): void {
     const faults = this.#plan.devices ?? {}
-    if (this.#dice.happens(faults.stalled)) {
+    if (this.#random.happens(faults.stalled)) {
       channel.pause()
       this.#host.clock.after(this.#delay(), () => channel.resume())
     }
-    if (!this.#taken && this.#dice.happens(faults.rescinded)) {
+    if (!this.#taken && this.#random.happens(faults.rescinded)) {
       this.#taken = true
       void this.#port?.revoke()
       if (faults.returnAfterMs !== undefined) {
@@ -88,7 +87,7 @@ export class FaultyDevice implements VspDevice {
     const chance = this.#plan.devices?.full
     if (chance === undefined) return channel
     const send: HostChannel['send'] = (...packet) => {
-      if (!this.#dice.happens(chance)) return channel.send(...packet)
+      if (!this.#random.happens(chance)) return channel.send(...packet)
       this.#host.clock.after(this.#delay(), roomAgain)
       return SendStatus.full
     }
@@ -106,6 +105,6 @@ export class FaultyDevice implements VspDevice {
   }
 
   #delay(): number {
-    return this.#dice.below((this.#plan.delayMs ?? DEFAULT_DELAY_MS) + 1)
+    return this.#random.below((this.#plan.delayMs ?? DEFAULT_DELAY_MS) + 1)
   }
 }

@@ -1,5 +1,4 @@
-import type { Clock, GuestMemory, PortDelivery, SynicPorts, SynicRoot } from '@bis/hyperv-types'
-import type { Dice } from './dice.ts'
+import type { Clock, GuestMemory, PortDelivery, SeededRandom, SynicPorts, SynicRoot } from '@bis/hyperv-types'
 import type { FaultPlan } from './fault-plan.ts'
 
 const MAX_PAYLOAD = 240
@@ -18,17 +17,17 @@ export class FaultyPorts implements SynicPorts {
   readonly processorCount: number
   readonly #ports: SynicPorts
   readonly #plan: FaultPlan
-  readonly #dice: Dice
+  readonly #random: SeededRandom
   readonly #clock: Clock
   readonly #delayed: Message[] = []
   #held = false
 
-  constructor(ports: SynicPorts, plan: FaultPlan, dice: Dice, clock: Clock) {
+  constructor(ports: SynicPorts, plan: FaultPlan, random: SeededRandom, clock: Clock) {
     this.memory = ports.memory
     this.processorCount = ports.processorCount
     this.#ports = ports
     this.#plan = plan
-    this.#dice = dice
+    this.#random = random
     this.#clock = clock
   }
 
@@ -42,23 +41,23 @@ export class FaultyPorts implements SynicPorts {
 
   postMessage(vp: number, sint: number, type: number, payload: Uint8Array): PortDelivery {
     const faults = this.#plan.messages ?? {}
-    const dice = this.#dice
-    if (dice.happens(faults.lost)) return 'delivered'
-    const sent = dice.happens(faults.damaged) ? this.#damage(payload) : payload.slice()
+    const random = this.#random
+    if (random.happens(faults.lost)) return 'delivered'
+    const sent = random.happens(faults.damaged) ? this.#damage(payload) : payload.slice()
     this.#deliver({ vp, sint, type, payload: sent })
-    if (dice.happens(faults.duplicated)) this.#deliver({ vp, sint, type, payload: sent })
-    if (dice.happens(faults.unsolicited)) this.#deliver({ vp, sint, type, payload: this.#noise() })
-    if (dice.happens(faults.delayed)) this.#hold()
+    if (random.happens(faults.duplicated)) this.#deliver({ vp, sint, type, payload: sent })
+    if (random.happens(faults.unsolicited)) this.#deliver({ vp, sint, type, payload: this.#noise() })
+    if (random.happens(faults.delayed)) this.#hold()
     return 'delivered'
   }
 
   signalEvent(vp: number, sint: number, flag: number): PortDelivery {
     const faults = this.#plan.signals ?? {}
-    const dice = this.#dice
-    if (dice.happens(faults.lost)) return 'delivered'
+    const random = this.#random
+    if (random.happens(faults.lost)) return 'delivered'
     const raise = () => this.#ports.signalEvent(vp, sint, flag)
-    if (dice.happens(faults.spurious)) this.#clock.after(this.#delay(), raise)
-    if (!dice.happens(faults.delayed)) return raise()
+    if (random.happens(faults.spurious)) this.#clock.after(this.#delay(), raise)
+    if (!random.happens(faults.delayed)) return raise()
     this.#clock.after(this.#delay(), raise)
     return 'delivered'
   }
@@ -79,20 +78,20 @@ export class FaultyPorts implements SynicPorts {
   }
 
   #delay(): number {
-    return this.#dice.below((this.#plan.delayMs ?? DEFAULT_DELAY_MS) + 1)
+    return this.#random.below((this.#plan.delayMs ?? DEFAULT_DELAY_MS) + 1)
   }
 
   #damage(payload: Uint8Array): Uint8Array {
-    if (this.#dice.below(2) === 0) return payload.slice(0, this.#dice.below(payload.length))
+    if (this.#random.below(2) === 0) return payload.slice(0, this.#random.below(payload.length))
     const copy = payload.slice()
-    const at = 4 + this.#dice.below(Math.max(1, copy.length - 4))
-    if (at < copy.length) copy[at] = this.#dice.below(256)
+    const at = 4 + this.#random.below(Math.max(1, copy.length - 4))
+    if (at < copy.length) copy[at] = this.#random.below(256)
     return copy
   }
 
   #noise(): Uint8Array {
-    const noise = Uint8Array.from({ length: 4 + this.#dice.below(MAX_PAYLOAD - 3) }, () => this.#dice.below(256))
-    new DataView(noise.buffer).setUint32(0, this.#dice.below(32), true)
+    const noise = Uint8Array.from({ length: 4 + this.#random.below(MAX_PAYLOAD - 3) }, () => this.#random.below(256))
+    new DataView(noise.buffer).setUint32(0, this.#random.below(32), true)
     return noise
   }
 }

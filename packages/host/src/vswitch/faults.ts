@@ -1,6 +1,6 @@
 import type { Clock } from '@bis/hyperv-types'
+import { SeededRandom } from '@bis/hyperv-types'
 import type { FrameSink } from './finisher.ts'
-import { SeededRandom } from './seeded-random.ts'
 import type { SwitchFrame } from './switch-frame.ts'
 
 /** How often what goes wrong on the way to a port: probabilities from 0 to 1. */
@@ -34,12 +34,12 @@ export class FaultyLink {
 
   send(frame: SwitchFrame): void {
     const { drop = 0, duplicate = 0, reorder = 0 } = this.#faults
-    if (this.#random.next() < drop) {
+    if (this.#random.fraction() < drop) {
       this.counters.dropped++
       return
     }
-    const twice = this.#random.next() < duplicate
-    if (this.#held === undefined && this.#random.next() < reorder) {
+    const twice = this.#random.fraction() < duplicate
+    if (this.#held === undefined && this.#random.fraction() < reorder) {
       this.counters.reordered++
       this.#held = frame.copy()
       return
@@ -63,6 +63,6 @@ export class FaultyLink {
     }
     this.counters.delayed++
     const kept = frame.copy()
-    this.#clock.after(delayMs + this.#random.next() * jitterMs, () => this.#sink(kept))
+    this.#clock.after(delayMs + this.#random.fraction() * jitterMs, () => this.#sink(kept))
   }
 }

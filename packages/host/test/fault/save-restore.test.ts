@@ -1,4 +1,5 @@
 import type { HostChannelHandlers } from '@bis/hyperv-types'
+import { SeededRandom } from '@bis/hyperv-types'
 import { NO_BYTES } from '@bis/hyperv-types/ring'
 import { encodeControlMessage, encodeGpaRanges } from '@bis/hyperv-types/vmbus'
 import { describe, expect, it } from 'vitest'
@@ -7,7 +8,6 @@ import { hostRelease } from '../../src/host-release.ts'
 import type { SavedServer } from '../../src/saved/saved-server.ts'
 import { RestoreError } from '../../src/saved/saved-server.ts'
 import { VmbusServer } from '../../src/vmbus/vmbus-server.ts'
-import { Random } from '../support/random.ts'
 import { bodies, EchoDevice, names, only, openMessage, TestGuest } from '../support/test-guest.ts'
 
 /** An echo device that can be saved; its state is how many packets it has seen. */
@@ -280,7 +280,7 @@ describe('save and restore', () => {
   })
 
   it('[HH-11] survives any change of single characters', async () => {
-    const random = new Random(1)
+    const random = new SeededRandom(1)
     for (let run = 0; run < 300; run++) {
       const { guest } = await talking()
       const saving = guest.server.save()

@@ -1,4 +1,5 @@
 import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { SeededRandom } from '@bis/hyperv-types'
 import type { ControlMessage } from '@bis/hyperv-types/vmbus'
 import { encodeControlMessage, encodeGpaRanges, parseControlMessage } from '@bis/hyperv-types/vmbus'
 import { describe, expect, it } from 'vitest'
@@ -6,7 +7,6 @@ import type { ChannelRecord } from '../../src/control/channel-record.ts'
 import { ControlPlane } from '../../src/control/control-plane.ts'
 import type { ControlEffects } from '../../src/control/effects.ts'
 import { brokenInvariants } from '../../src/control/invariants.ts'
-import { Random } from '../support/random.ts'
 import { randomMessage } from '../support/random-messages.ts'
 import { instance, openMessage, SCSI } from '../support/test-guest.ts'
 
@@ -22,7 +22,7 @@ CONTACT_WITH_FEATURES.set([14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 2, 0
 class Run {
   readonly control: ControlPlane
   readonly sent: Map<string, number>
-  readonly #random: Random
+  readonly #random: SeededRandom
   readonly #late: (() => void)[] = []
   /** Ids that the guest knows: told by an offer, and not released or reset since. */
   readonly #known = new Map<number, { primary: boolean; instance: string; rescinded: boolean }>()
@@ -30,7 +30,7 @@ class Run {
 
   constructor(seed: number, sent: Map<string, number>) {
     this.sent = sent
-    this.#random = new Random(seed)
+    this.#random = new SeededRandom(seed)
     this.control = new ControlPlane(
       {
         maxVersion: 0x6_0000,
@@ -47,9 +47,9 @@ class Run {
       this.#effects(),
     )
     for (let n = 0; n < 3; n++) this.#offer(n)
-    if (this.#random.chance(25)) return
+    if (this.#random.happens(0.25)) return
     // Deep states are reached more often from here.
-    this.#receive(this.#random.chance(30) ? CONTACT_WITH_FEATURES : CONTACT)
+    this.#receive(this.#random.happens(0.3) ? CONTACT_WITH_FEATURES : CONTACT)
     this.#receive(REQUEST_OFFERS)
   }
 
@@ -95,7 +95,7 @@ class Run {
       this.#receive(encodeControlMessage('RELID_RELEASED', { child_relid: id }, 0x5_0003))
     } else if (record?.device.at === 'open') {
       this.#receive(encodeControlMessage('CLOSE_CHANNEL', { child_relid: id }, 0x5_0003))
-    } else if (random.chance(20) && record?.gpadls.size === 1) {
+    } else if (random.happens(0.2) && record?.gpadls.size === 1) {
       const [made] = record.gpadls.keys()
       this.#receive(encodeControlMessage('GPADL_TEARDOWN', { child_relid: id, gpadl: made ?? 0 }, 0x5_0003))
     } else if (record?.gpadls.size === 0) {
@@ -186,7 +186,7 @@ class Run {
 
   #effects(): ControlEffects {
     const soonOrLate = (run: () => void) => {
-      if (this.#random.chance(60)) run()
+      if (this.#random.happens(0.6)) run()
       else this.#late.push(run)
     }
     return {
@@ -194,7 +194,7 @@ class Run {
       connected: () => {},
       disconnected: () => {},
       openChannel: (record) => {
-        const opened = this.#random.chance(80)
+        const opened = this.#random.happens(0.8)
         soonOrLate(() => this.control.openDone(record, opened))
       },
       closeChannel: (record) => soonOrLate(() => this.control.closeDone(record)),

@@ -1,6 +1,6 @@
+import type { SeededRandom } from '@bis/hyperv-types'
 import type { MessageName } from '@bis/hyperv-types/vmbus'
 import { CONTROL_MESSAGES, encodeControlMessage, encodeGpaRanges, VMBUS_VERSIONS } from '@bis/hyperv-types/vmbus'
-import type { Random } from './random.ts'
 import { openMessage } from './test-guest.ts'
 
 const NIL = '00000000-0000-0000-0000-000000000000'
@@ -17,7 +17,7 @@ const PAGES = [0, 0x10_0000, 0x10_1000, 0x10_0001, 2 ** 45]
  * A control message that a wild guest could post: mostly well-formed with ids that collide often, sometimes cut, grown,
  * flipped, or plain noise.
  */
-export function randomMessage(random: Random): Uint8Array {
+export function randomMessage(random: SeededRandom): Uint8Array {
   const message = wellFormed(random)
   const fate = random.below(100)
   if (fate < 80) return message
@@ -35,12 +35,12 @@ export function randomMessage(random: Random): Uint8Array {
     return message
   }
   const noise = random.bytes(random.below(241))
-  if (noise.length >= 4 && random.chance(70)) new DataView(noise.buffer).setUint32(0, random.below(32), true)
+  if (noise.length >= 4 && random.happens(0.7)) new DataView(noise.buffer).setUint32(0, random.below(32), true)
   return noise
 }
 
-function wellFormed(random: Random): Uint8Array {
-  const name = random.chance(20) ? random.pick(FROM_GUEST) : random.pick(COMMON)
+function wellFormed(random: SeededRandom): Uint8Array {
+  const name = random.happens(0.2) ? random.pick(FROM_GUEST) : random.pick(COMMON)
   const version = random.pick(VMBUS_VERSIONS)
   const id = random.pick(IDS)
   const handle = random.pick(HANDLES)
@@ -54,7 +54,7 @@ function wellFormed(random: Random): Uint8Array {
         signal_connection_id: random.pick([0, 4, 0x2001, 77]),
         event_flag: random.pick([0, 5, 2047, 2048, 0xffff]),
       }
-      return encodeControlMessage(name, random.chance(30) ? { ...init, ...own } : init, 0x6_0000, random.pick([0, 3]))
+      return encodeControlMessage(name, random.happens(0.3) ? { ...init, ...own } : init, 0x6_0000, random.pick([0, 3]))
     }
     case 'GPADL_HEADER':
       return gpadlHeader(random, id, handle)
@@ -121,18 +121,18 @@ const COMMON: readonly MessageName[] = [
   'RELID_RELEASED',
 ]
 
-function contact(random: Random, version: number): Uint8Array {
-  const pages = random.chance(60) ? [0x10_0000, 0x10_1000] : [random.pick(PAGES), random.pick(PAGES)]
+function contact(random: SeededRandom, version: number): Uint8Array {
+  const pages = random.happens(0.6) ? [0x10_0000, 0x10_1000] : [random.pick(PAGES), random.pick(PAGES)]
   const features = random.pick([0, 0x2f, 0xff])
   const init = {
-    vmbus_version_requested: random.chance(10) ? random.below(0x7_0000) : version,
-    target_vcpu: random.chance(80) ? 0 : random.pick(VPS),
+    vmbus_version_requested: random.happens(0.1) ? random.below(0x7_0000) : version,
+    target_vcpu: random.happens(0.8) ? 0 : random.pick(VPS),
     interrupt:
       version >= 0x5_0000
         ? {
             target: {
-              msg_sint: random.chance(80) ? 2 : random.below(20),
-              target_vtl: random.chance(90) ? 0 : 2,
+              msg_sint: random.happens(0.8) ? 2 : random.below(20),
+              target_vtl: random.happens(0.9) ? 0 : 2,
               feature_flags: features,
             },
           }
@@ -144,25 +144,25 @@ function contact(random: Random, version: number): Uint8Array {
   return encodeControlMessage('INITIATE_CONTACT', init, version, features)
 }
 
-function gpadlHeader(random: Random, id: number, handle: number): Uint8Array {
+function gpadlHeader(random: SeededRandom, id: number, handle: number): Uint8Array {
   const count = 1 + random.below(30)
   const good = encodeGpaRanges([
     { byteCount: count * 4096, byteOffset: 0, pfns: Array.from({ length: count }, (_, n) => 256 + n) },
   ])
-  const wild = random.chance(25)
+  const wild = random.happens(0.25)
   const init = {
     child_relid: id,
     gpadl: handle,
     range_buflen: wild ? random.pick([0, 4, 8, 16, 72, 216, 232, 0xfff8, 0xffff]) : good.length,
     rangecount: wild ? random.pick([0, 1, 2, 0xffff]) : 1,
-    range: random.chance(20) ? random.bytes(8 * random.below(28)) : good.slice(0, 216),
+    range: random.happens(0.2) ? random.bytes(8 * random.below(28)) : good.slice(0, 216),
   }
   return encodeControlMessage('GPADL_HEADER', init, 0x5_0003)
 }
 
-function pfns(random: Random, count: number): Uint8Array {
+function pfns(random: SeededRandom, count: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(count * 8))
   for (let n = 0; n < count; n++)
-    view.setUint32(n * 8, random.chance(95) ? 256 + random.below(64) : random.next(), true)
+    view.setUint32(n * 8, random.happens(0.95) ? 256 + random.below(64) : random.word(), true)
   return new Uint8Array(view.buffer)
 }

@@ -1,4 +1,5 @@
 import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { SeededRandom } from '@bis/hyperv-types'
 import type { Packet, RingConsumer, RingProducer } from '@bis/hyperv-types/ring'
 import {
   ControlOffset,
@@ -16,7 +17,6 @@ import {
 import { describe, expect, it } from 'vitest'
 import type { RingBed } from '../ring/bed.ts'
 import { scriptBeds, wasmBeds } from '../ring/bed.ts'
-import { Random } from './random.ts'
 
 /** Rings for each bed; BIS_FUZZ=100 makes ten million. */
 const CASES = fuzzRuns(100_000)
@@ -85,17 +85,17 @@ class Victim {
 }
 
 /** Fills the ring with packets that could be, of all kinds. */
-function fill(victim: Victim, random: Random): void {
+function fill(victim: Victim, random: SeededRandom): void {
   const { control, data } = victim
   initRing(victim.ring, { pendingSendSize: random.below(4) !== 0 })
   let at = random.below(DATA_BYTES / 8) * 8
   control[ControlOffset.readIndex / 4] = at
   let left = DATA_BYTES - 8
   for (let count = random.below(6); count > 0; count--) {
-    const length = 16 + random.below(random.one([4, 40, 260])) * 8
+    const length = 16 + random.below(random.pick([4, 40, 260])) * 8
     if (length + 8 > left) break
     const header = Math.min(length / 8, 2 + random.below(6))
-    const type = random.one([PacketType.dataInBand, PacketType.dataUsingGpaDirect, PacketType.dataUsingXferPages, 11])
+    const type = random.pick([PacketType.dataInBand, PacketType.dataUsingGpaDirect, PacketType.dataUsingXferPages, 11])
     const words = [
       type | (header << 16),
       (length / 8) | (random.below(2) << 16),
@@ -118,9 +118,9 @@ function fill(victim: Victim, random: Random): void {
 const CONTROL_WORDS = [0, 1, 2, 3, 16]
 
 /** Changes something that the peer could change. */
-function mutate(victim: Victim, random: Random): void {
+function mutate(victim: Victim, random: SeededRandom): void {
   const { control, data } = victim
-  const odd = random.one([
+  const odd = random.pick([
     0,
     1,
     4,
@@ -136,7 +136,7 @@ function mutate(victim: Victim, random: Random): void {
   ])
   switch (random.below(5)) {
     case 0:
-      control[random.one(CONTROL_WORDS)] = odd
+      control[random.pick(CONTROL_WORDS)] = odd
       return
     case 1:
       control[random.below(2)] = random.below(DATA_BYTES / 8) * 8
@@ -146,20 +146,20 @@ function mutate(victim: Victim, random: Random): void {
       const read = control[ControlOffset.readIndex / 4] ?? 0
       data.setUint16(
         ((read + random.below(16) * 2) % DATA_BYTES) & ~1,
-        random.one([0, 1, 2, 3, 0xffff, odd & 0xffff]),
+        random.pick([0, 1, 2, 3, 0xffff, odd & 0xffff]),
         true,
       )
       return
     }
     case 3:
-      data.setUint32(random.below(DATA_BYTES / 4) * 4, random.one([0, 1, odd, 0x10002, 0xffffffff]), true)
+      data.setUint32(random.below(DATA_BYTES / 4) * 4, random.pick([0, 1, odd, 0x10002, 0xffffffff]), true)
       return
     default:
       data.setUint8(random.below(DATA_BYTES), random.below(0xa5))
   }
 }
 
-function useConsumer(victim: Victim, consumer: RingConsumer, random: Random): void {
+function useConsumer(victim: Victim, consumer: RingConsumer, random: SeededRandom): void {
   switch (random.below(5)) {
     case 0: {
       const found = (random.below(2) === 0 ? consumer.next() : consumer.read()) & ~SIGNAL_PRODUCER
@@ -188,7 +188,7 @@ function useConsumer(victim: Victim, consumer: RingConsumer, random: Random): vo
 
 const PAYLOAD = new Uint8Array(2048).fill(0x11)
 
-function useProducer(producer: RingProducer, random: Random): void {
+function useProducer(producer: RingProducer, random: SeededRandom): void {
   const length = random.below(2048)
   const result =
     random.below(3) === 0
@@ -200,7 +200,7 @@ function useProducer(producer: RingProducer, random: Random): void {
 }
 
 function play(victim: Victim, bed: RingBed, seed: number): void {
-  const random = new Random(seed)
+  const random = new SeededRandom(seed)
   fill(victim, random)
   for (let i = random.below(3); i > 0; i--) mutate(victim, random)
   const write = random.below(4) === 0

@@ -1,6 +1,7 @@
 /** One end of a ring in a thread of its own; bundled and started by threads.test.ts. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { WasmMemory } from '@bis/hyperv-types'
+import { SeededRandom } from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
 import {
   DrainResult,
@@ -11,7 +12,6 @@ import {
   scriptEngine,
   WriteResult,
 } from '@bis/hyperv-types/ring'
-import { Random } from '../fuzz/random.ts'
 
 export interface ThreadTask {
   readonly role: 'producer' | 'consumer' | 'vandal'
@@ -53,7 +53,7 @@ function word(id: number, i: number): number {
 
 function produce(task: ThreadTask, engine: RingEngine, window: Uint8Array): object {
   const { bells, packets, maxPayload } = task
-  const random = new Random(task.seed)
+  const random = new SeededRandom(task.seed)
   const producer = engine.producer(window)
   const payload = engine.allocate(maxPayload + 8)
   const words = new Int32Array(payload.buffer, payload.byteOffset, payload.length / 4)
@@ -90,7 +90,7 @@ function lengthOf(id: number, task: ThreadTask): number {
 
 function consume(task: ThreadTask, engine: RingEngine, window: Uint8Array): object {
   const { bells, packets } = task
-  const random = new Random(task.seed + 1)
+  const random = new SeededRandom(task.seed + 1)
   const consumer = engine.consumer(window, task.maxPayload + 24)
   const { packet } = consumer
   let seen = 0
@@ -141,15 +141,15 @@ function consume(task: ThreadTask, engine: RingEngine, window: Uint8Array): obje
 
 /** Writes nonsense all over the ring until told to stop. */
 function vandalise(task: ThreadTask, window: Uint8Array): object {
-  const random = new Random(task.seed)
+  const random = new SeededRandom(task.seed)
   const control = new Uint32Array(window.buffer, window.byteOffset, 32)
   const data = new Uint32Array(window.buffer, window.byteOffset + 4096, (task.ringBytes - 4096) / 4)
   let strokes = 0
   while (Atomics.load(task.bells, STOP) === 0) {
     for (let i = 0; i < 1000; i++, strokes++) {
-      const odd = random.one([0, 8, 64, 4096, 0xffffffff, 0x20006, 0x30003, 0x10002, random.bits()])
+      const odd = random.pick([0, 8, 64, 4096, 0xffffffff, 0x20006, 0x30003, 0x10002, random.word()])
       if (random.below(8) === 0)
-        Atomics.store(control, random.one([0, 0, 0, 1, 2, 3]), random.below(data.length / 2) * 8)
+        Atomics.store(control, random.pick([0, 0, 0, 1, 2, 3]), random.below(data.length / 2) * 8)
       else if (random.below(500) === 0) Atomics.store(control, random.below(4), odd)
       else data[random.below(data.length)] = odd
     }
