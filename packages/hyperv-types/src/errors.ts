@@ -63,6 +63,7 @@ export type DeviceErrorCode =
   | 'out-of-range'
   | 'invalid-argument'
   | 'no-media'
+  | 'busy'
   | 'protocol'
   | 'aborted'
 

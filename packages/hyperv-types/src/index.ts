@@ -11,6 +11,7 @@ export {
   type PacketSender,
   SendStatus,
 } from './interfaces/channel.ts'
+export type { CharacterDevice, CharacterDevices, CharacterFile } from './interfaces/character-device.ts'
 export type { Clock, RandomSource, Timer } from './interfaces/clock.ts'
 export {
   type Attachment,

@@ -1,3 +1,4 @@
+export { DeviceFiles } from './character-devices.ts'
 export { DeviceNode } from './device-node.ts'
 export { DeviceTree, type KernelModule, ModuleError, type ModuleErrorCode } from './device-tree.ts'
 export { createKernel, type GuestKernel, type KernelOptions } from './kernel.ts'

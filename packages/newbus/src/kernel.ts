@@ -8,6 +8,7 @@ import type {
   PowerRequest,
   RandomSource,
 } from '@bis/hyperv-types'
+import { DeviceFiles } from './character-devices.ts'
 import { MessageBuffer } from './message-buffer.ts'
 import { SysctlTree } from './sysctl.ts'
 import { KernelEnvironment } from './tunables.ts'
@@ -50,6 +51,7 @@ export function createKernel(options: KernelOptions): GuestKernel {
     sysctl: new SysctlTree(),
     disks: new Units<BlockDevice>(),
     interfaces: new Units<EthernetInterface>(),
+    characterDevices: new DeviceFiles(),
     realtime: () => kernelClock.realtime(),
     setRealtime: (milliseconds) => kernelClock.setRealtime(milliseconds),
     requestPower: (request, reason) => options.onPowerRequest?.(request, reason) ?? false,

@@ -1,5 +1,6 @@
 import type { PageAllocator } from '../memory/page-allocator.ts'
 import type { BlockDevice } from './block-device.ts'
+import type { CharacterDevices } from './character-device.ts'
 import type { Clock, RandomSource } from './clock.ts'
 import type { EthernetInterface } from './ethernet-interface.ts'
 import type { Logger } from './logger.ts'
@@ -49,6 +50,8 @@ export interface Kernel {
   readonly sysctl: SysctlNode
   readonly disks: UnitRegistry<BlockDevice>
   readonly interfaces: UnitRegistry<EthernetInterface>
+  /** What daemons talk to. */
+  readonly characterDevices: CharacterDevices
   /** Sets the time of day, in milliseconds since 1970-01-01 UTC. */
   setRealtime(milliseconds: number): void
   /** Starts an orderly shutdown; @returns false when this kernel cannot do what is asked. */
