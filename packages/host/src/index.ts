@@ -10,6 +10,7 @@ export {
   type IcVersion,
   type IcVersions,
 } from './host-release.ts'
+export * from './ic/index.ts'
 export * from './netvsp/index.ts'
 export {
   RestoreError,

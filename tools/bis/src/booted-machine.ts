@@ -5,11 +5,12 @@ import { RemoteRootMachine } from '@bis/machine/node'
 import { netvscDriver } from '@bis/netvsc'
 import type { KernelModule } from '@bis/newbus'
 import { storvsc } from '@bis/storvsc'
+import { utilsDrivers } from '@bis/utils'
 import type { BootOptions } from './boot-options.ts'
 import { CliError } from './cli-error.ts'
 import type { OpenDisk } from './disk-option.ts'
 import { closeDisks, openDisks } from './disk-option.ts'
-import { storageDevices } from './host-devices.ts'
+import { integrationServices, storageDevices } from './host-devices.ts'
 import { Nics } from './nic-devices.ts'
 import { rootWorker } from './root-worker-script.ts'
 
@@ -19,6 +20,7 @@ function modules({ coalesce }: NetworkChoices): readonly KernelModule[] {
   return [
     { name: 'hv_storvsc', drivers: [storvsc()], dependencies },
     { name: 'hv_netvsc', drivers: [netvscDriver(coalesce === undefined ? {} : { coalesce })], dependencies },
+    { name: 'hv_utils', drivers: utilsDrivers(), dependencies },
   ]
 }
 
@@ -114,7 +116,7 @@ async function bootInline<T>(
   const disks: OpenDisk[] = []
   try {
     disks.push(...(await openDisks(images)))
-    const devices = [...storageDevices(release, disks), ...nics.devices]
+    const devices = [...storageDevices(release, disks), ...nics.devices, ...integrationServices(release).components]
     return make(await Machine.powerOn({ ...guest, devices }), disks, nics)
   } catch (error) {
     await closeDisks(disks)

@@ -1,6 +1,7 @@
 import type { HostReleaseName } from '@bis/host'
-import { diskUnit, hostRelease, ideDisk, scsiController } from '@bis/host'
+import { diskUnit, hostRelease, IntegrationServices, ideDisk, scsiController } from '@bis/host'
 import type { VspDevice } from '@bis/hyperv-types'
+import { systemClock } from '@bis/hyperv-types'
 import type { OpenDisk } from './disk-option.ts'
 
 /** The instance that Azure gives the controller of a generation 2 machine's own disks. */
@@ -22,4 +23,9 @@ export function storageDevices(releaseName: HostReleaseName, disks: readonly Ope
     devices.push(controller)
   }
   return devices
+}
+
+/** The integration components of one machine, as this release has them. */
+export function integrationServices(releaseName: HostReleaseName): IntegrationServices {
+  return new IntegrationServices({ release: hostRelease(releaseName), clock: systemClock })
 }

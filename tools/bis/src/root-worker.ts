@@ -5,7 +5,7 @@ import type { PortsLinkData } from '@bis/partition/worker'
 import { attachPorts } from '@bis/partition/worker'
 import { describeError } from './cli-error.ts'
 import { closeDisks, openDisks } from './disk-option.ts'
-import { storageDevices } from './host-devices.ts'
+import { integrationServices, storageDevices } from './host-devices.ts'
 import type { RootWorkerData, RootWorkerMessage } from './root-worker-script.ts'
 
 // The root partition of `bis boot --root worker`: the host with the guest's disks, in a thread of its own.
@@ -18,7 +18,8 @@ try {
   const { ports: synic } = attachPorts(ports)
   const host = new Host({ release, clock: systemClock })
   const server = host.addGuest(synic)
-  for (const device of storageDevices(release, disks)) server.offer(device)
+  for (const device of [...storageDevices(release, disks), ...integrationServices(release).components])
+    server.offer(device)
   parentPort?.once('message', async () => {
     try {
       await host[Symbol.asyncDispose]()

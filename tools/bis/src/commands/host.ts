@@ -8,7 +8,7 @@ import { HOST_OPTIONS, parseHostOptions } from '../boot-options.ts'
 import { CliError } from '../cli-error.ts'
 import type { Command } from '../command.ts'
 import { closeDisks, openDisks } from '../disk-option.ts'
-import { storageDevices } from '../host-devices.ts'
+import { integrationServices, storageDevices } from '../host-devices.ts'
 import { aborted } from '../interrupt.ts'
 
 export const host: Command = {
@@ -39,7 +39,8 @@ export const host: Command = {
         }
         const server = roots.addGuest(partition.ports)
         guests.set(partition, server)
-        for (const device of storageDevices(release, disks)) server.offer(device)
+        for (const device of [...storageDevices(release, disks), ...integrationServices(release).components])
+          server.offer(device)
         void partition.ended.then(async () => {
           await roots.removeGuest(server)
           await Promise.all(disks.filter(({ readOnly }) => !readOnly).map(({ image }) => image.flush()))

@@ -1,0 +1,6 @@
+export { IcError, type IcErrorCode } from './errors.ts'
+export type { IcFaults } from './faults.ts'
+export { HeartbeatComponent, type HeartbeatOptions, type HeartbeatStatus } from './heartbeat.ts'
+export type { IcAnswer } from './ic-message.ts'
+export { IcCounters, type IcKind, type IcOptions, type IcState, IntegrationComponent } from './integration-component.ts'
+export { IntegrationServices, type IntegrationServicesOptions } from './integration-services.ts'

@@ -1,0 +1,99 @@
+import type { HostReleaseName, IntegrationComponent } from '@bis/host'
+import { hostRelease } from '@bis/host'
+import type { Channel, Driver, ManualClock, PowerRequest, VspDevice } from '@bis/hyperv-types'
+import { GuestMemory, PageAllocator } from '@bis/hyperv-types'
+import type { ConnectedChannels } from '@bis/hyperv-types/loopback'
+import { connectedChannels } from '@bis/hyperv-types/loopback'
+import type { GuestKernel } from '@bis/newbus'
+import { createKernel, DeviceTree } from '@bis/newbus'
+
+export interface Guest {
+  readonly clock: ManualClock
+  readonly kernel: GuestKernel
+  readonly tree: DeviceTree
+  readonly connections: readonly ConnectedChannels[]
+  /** What drivers asked the kernel to do with the power, with the reasons. */
+  readonly power: [PowerRequest, string][]
+  /** What `kernel.requestPower` answers. */
+  powerAllowed: boolean
+  dmesg(): string[]
+  sysctl(name: string): unknown
+}
+
+/** Options of a component of the host on the guest's clock. */
+export function hostOptions(clock: ManualClock, release: HostReleaseName = '2022') {
+  return { release: hostRelease(release), clock }
+}
+
+/** A guest kernel whose bus has these devices of the host, without VMBus between: stepped by its clock. */
+export async function bootGuest(
+  drivers: readonly Driver<never>[],
+  devices: readonly VspDevice[],
+  clock: ManualClock,
+  tunables: Readonly<Record<string, string>> = {},
+): Promise<Guest> {
+  const power: [PowerRequest, string][] = []
+  const connections = devices.map((device) => connectedChannels(device, { clock }))
+  const kernel = createKernel({
+    clock,
+    random: (target) => target.fill(7),
+    pages: new PageAllocator(GuestMemory.allocate(2 ** 20, { kind: 'plain' })),
+    verbose: true,
+    tunables,
+    onPowerRequest: (request, reason) => {
+      power.push([request, reason])
+      return guest.powerAllowed
+    },
+  })
+  const tree = new DeviceTree(kernel)
+  const guest: Guest = {
+    clock,
+    kernel,
+    tree,
+    connections,
+    power,
+    powerAllowed: true,
+    dmesg: () => kernel.dmesg.lines.map(({ text }) => text),
+    sysctl: (name) => kernel.sysctl.get(name),
+  }
+  const load = async (): Promise<void> => {
+    await tree.load({ name: 'bus', drivers: [busOf(connections.map(({ channel }) => channel))] })
+    await tree.load({ name: 'hv_utils', drivers: drivers as readonly Driver[] })
+    tree.root.addChild({ location: 'bus', pnpinfo: '', ivars: undefined })
+    await tree.settled()
+  }
+  await settle(load(), clock)
+  return guest
+}
+
+/** Steps the clock until a promise has settled. */
+export async function settle<T>(promise: Promise<T>, clock: ManualClock): Promise<T> {
+  let done = false
+  const end = promise.finally(() => {
+    done = true
+  })
+  end.catch(() => {})
+  for (let round = 0; !done && round < 100; round++) await clock.run()
+  return end
+}
+
+/** All components of a machine are as ready as they will be. */
+export async function allReady(clock: ManualClock, ...components: readonly IntegrationComponent[]): Promise<void> {
+  await clock.run()
+  const waiting = components.filter(({ state }) => state !== 'ready').map(({ kind, state }) => `${kind.title} ${state}`)
+  if (waiting.length > 0) throw new Error(`not ready: ${waiting.join(', ')}`)
+}
+
+function busOf(channels: readonly Channel[]): Driver {
+  return {
+    name: 'vmbus',
+    module: 'bus',
+    bus: 'nexus',
+    probe: () => ({ priority: 0, description: 'test bus' }),
+    async attach(device) {
+      for (const channel of channels)
+        device.addChild({ location: channel.offer.instanceId, pnpinfo: '', ivars: channel })
+      return { async [Symbol.asyncDispose]() {} }
+    },
+  }
+}
