@@ -1,0 +1,5 @@
+export type { FilePool } from './file-pool.ts'
+export { usualPoolFolder } from './locations.ts'
+export type { LockPolicy } from './locked-file.ts'
+export { PoolFolder, type PoolFolderOptions } from './open-pools.ts'
+export { type PoolChange, type WatchOptions, watchPools } from './watch-pools.ts'

@@ -1,0 +1,15 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+
+/** Whether programs can be run; says in one line that their tests are skipped when not. */
+export function havePrograms(...names: string[]): boolean {
+  const missing = names.filter(
+    (name) => spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${name}`]).status,
+  )
+  if (missing.length > 0) process.stderr.write(`skipped: tests against ${missing.join(', ')}, which is not installed\n`)
+  return missing.length === 0
+}
+
+/** Compiles a C file. */
+export function compile(source: string, target: string, ...flags: string[]): void {
+  execFileSync('gcc', ['-Wall', '-Werror', '-O1', '-o', target, source, ...flags])
+}
