@@ -8,5 +8,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   bench: async () => (await import('./bench.ts')).bench,
   host: async () => (await import('./host.ts')).host,
   net: async () => (await import('./net.ts')).net,
+  port: async () => (await import('./port.ts')).port,
   nbd: async () => (await import('./nbd.ts')).nbd,
 }

@@ -1,0 +1,5 @@
+export { type CheckReport, checkPort } from './check.ts'
+export { deinstallPort } from './deinstall.ts'
+export { type InstallOptions, installPort } from './install.ts'
+export { type StagedModule, stagedModules } from './staged-modules.ts'
+export type { Change } from './transaction.ts'
