@@ -1,0 +1,1 @@
+export { type CharacterDeviceServer, serveCharacterDevice } from './serve-character-device.ts'
