@@ -118,6 +118,21 @@ describe('killing one of the two processes', () => {
     expect(lines[0]).toBe('connected')
   })
 
+  it('is seen while the guest has no root yet, whatever it has sent', async () => {
+    const path = join(directory, 'no root.sock')
+    const arrived: ConnectedPartition[] = []
+    await using server = await listenVmbusUser({ path, onPartition: (partition) => void arrived.push(partition) })
+    const { child } = await start(guestScript, path, directory)
+    await until('a partition', () => arrived.length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await kill(child)
+    expect((await arrived[0]?.ended)?.reason).toMatch(/closed|reset/i)
+    await until('nothing left', () => server.partitions.length === 0)
+    const notes = new NotingRoot()
+    arrived[0]?.ports.connect(notes)
+    await until('the note', () => notes.notes.length === 1)
+  })
+
   it('of two guests leaves the other undisturbed', async () => {
     const path = join(directory, 'two.sock')
     const roots: NotingRoot[] = []

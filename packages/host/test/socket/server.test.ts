@@ -126,6 +126,23 @@ describe('a vmbus-user server', () => {
     expect(await talk(encodeHello(1))).toEqual(['0x2 0', '0x7f 2', 'closed'])
   })
 
+  it('keeps what a guest without a root sends up to a limit, and ends the connection beyond it', async () => {
+    await world.listen()
+    await using pair = await world.connect()
+    const guest = new SynicGuest(pair.partition)
+    guest.start()
+    for (let i = 0; i < 1000; i++) expect(guest.post(1, new Uint8Array(240))).toBe(0)
+    const root = new NotingRoot()
+    const disconnect = pair.connected.ports.connect(root)
+    await until('all posts', () => root.posts.length === 1000)
+    disconnect()
+    while (guest.post(1, new Uint8Array(240)) === 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(await pair.root.ended).toMatchObject({
+      code: 2,
+      reason: expect.stringContaining('a root that is not there'),
+    })
+  })
+
   it('answers each broken beginning with its code, and closes', async () => {
     await world.listen()
     const path = memoryFile()

@@ -21,6 +21,8 @@ export interface LinkHandlers {
 
 /** A way for frames to the other side: a socket, or rings in shared memory. Frames keep their order; none is lost. */
 export interface FrameLink {
+  /** Bytes that came and were not taken yet. */
+  readonly waiting: number
   /** Takes a copy of a frame. @returns false, with nothing taken, when too much is on its way already. */
   send(frame: Uint8Array): boolean
   /** Begins to hand over frames. Again with other handlers, they take over. */

@@ -12,6 +12,8 @@ import { TransportError } from './transport-error.ts'
 
 /** Events that may wait for a full link. */
 const PENDING_LIMIT = 65_536
+/** What a partition may send before it has a root, in bytes: more than any does that waits for answers. */
+const WITHOUT_ROOT_LIMIT = 512 * 1024
 /** How long a root without buffers is left alone before it is offered a message again, in milliseconds. */
 const RETRY_MS = 1
 
@@ -107,6 +109,9 @@ export class RemotePorts implements SynicPorts {
 
   #take(frame: Frame): boolean {
     const root = this.#root
+    if (root === undefined && this.#link.waiting > WITHOUT_ROOT_LIMIT) {
+      throw new WireError('bad-length', `${this.#link.waiting} bytes for a root that is not there`)
+    }
     switch (frame.type) {
       case FrameType.POST_MESSAGE:
         return root !== undefined && this.#takePost(frame, root)

@@ -20,6 +20,8 @@ export interface ByteStream {
 /** Bytes that may wait to be written before `send` says no. */
 const HIGH_WATER = 1024 * 1024
 const FIRST_BUFFER = 4096
+/** Bytes read ahead of whoever takes them: while there is room, the end of the stream is seen at once. */
+const READ_AHEAD = 1024 * 1024
 /** How long a peer may take to read our ERROR before the stream is cut, in milliseconds. */
 const FAREWELL_MS = 1000
 
@@ -52,9 +54,13 @@ export class StreamLink implements FrameLink {
       this.#blocked = false
       this.#flush()
     })
-    stream.on('end', () => this.#finish({ reason: 'the other side closed the connection' }))
+    stream.on('end', () => this.#finish(this.#lastWords() ?? { reason: 'the other side closed the connection' }))
     stream.on('error', (error) => this.#finish({ reason: error.message }))
     stream.on('close', () => this.#finish({ reason: 'the connection is closed' }))
+  }
+
+  get waiting(): number {
+    return this.#reader.buffered
   }
 
   start(handlers: LinkHandlers): void {
@@ -108,12 +114,26 @@ export class StreamLink implements FrameLink {
         }
         if (handlers !== this.#handlers) return false
         const taken = handlers.onFrame(frame)
-        if (!taken) this.#stream.pause()
+        if (!taken && this.#reader.buffered > READ_AHEAD) this.#stream.pause()
         return taken
       })
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** The ERROR behind what was not taken. */
+  #lastWords(): LinkEnd | undefined {
+    let error: LinkEnd | undefined
+    try {
+      this.#reader.drain((frame) => {
+        if (frame.type === FrameType.ERROR) error ??= decodeError(frame)
+        return true
+      })
+    } catch {
+      // What cannot be read says nothing.
+    }
+    return error
   }
 
   #flush(): void {

@@ -19,13 +19,19 @@ export class SharedLink implements FrameLink {
   readonly #keepAlive: Timer | undefined
   #handlers: LinkHandlers | undefined
   #end: LinkEnd | undefined
-  /** A task that drains is on its way, or the bell will start one. */
-  #waiting = false
+  /** The bell will start a drain. */
+  #armed = false
+  /** A task that drains is on its way. */
+  #scheduled = false
   /** The last frame was not taken. */
   #paused = true
   #awaitingSpace = false
+  readonly #bellTask = (): void => {
+    this.#armed = false
+    this.#drain()
+  }
   readonly #drainTask = (): void => {
-    this.#waiting = false
+    this.#scheduled = false
     this.#drain()
   }
   readonly #spaceTask = (): void => {
@@ -38,6 +44,10 @@ export class SharedLink implements FrameLink {
     this.#outgoing = outgoing
     this.#clock = clock
     this.#keepAlive = keepAlive ? clock.after(KEEP_ALIVE_MS, () => {}) : undefined
+  }
+
+  get waiting(): number {
+    return this.#reader.buffered
   }
 
   start(handlers: LinkHandlers): void {
@@ -54,7 +64,7 @@ export class SharedLink implements FrameLink {
 
   resume(): void {
     this.#paused = false
-    if (!this.#waiting) this.#drain()
+    this.#drain()
   }
 
   close(end: LinkEnd): void {
@@ -72,23 +82,30 @@ export class SharedLink implements FrameLink {
   }
 
   #drain(): void {
-    if (this.#end !== undefined || this.#paused || this.#handlers === undefined) return
-    this.#deliver()
-    if (this.#end !== undefined || this.#paused) return
-    const length = this.#incoming.read(this.#chunk)
-    if (length > 0) {
-      this.#reader.push(this.#chunk.subarray(0, length))
-      this.#deliver()
-    } else if (this.#incoming.closed && this.#incoming.used === 0) {
+    if (this.#end !== undefined || this.#handlers === undefined) return
+    if (!this.#paused) this.#deliver()
+    if (this.#end !== undefined) return
+    if (!this.#paused) this.#read()
+    if (this.#end !== undefined) return
+    if (this.#incoming.closed && (this.#paused || this.#incoming.used === 0)) {
       this.#finish({ reason: 'the other thread closed the connection' })
-    }
-    if (this.#end === undefined && !this.#paused) this.#await()
+    } else this.#rest()
   }
 
-  #await(): void {
-    this.#waiting = true
-    const isDue = (): boolean => this.#incoming.used > 0 || this.#incoming.closed
-    if (!this.#incoming.dataBell.wait(isDue, this.#drainTask)) this.#clock.later(this.#drainTask)
+  #read(): void {
+    const length = this.#incoming.read(this.#chunk)
+    if (length === 0) return
+    this.#reader.push(this.#chunk.subarray(0, length))
+    this.#deliver()
+  }
+
+  /** Until there is something to take, or the other side has gone. */
+  #rest(): void {
+    const isDue = (): boolean => this.#incoming.closed || (!this.#paused && this.#incoming.used > 0)
+    this.#armed ||= this.#incoming.dataBell.wait(isDue, this.#bellTask)
+    if (this.#scheduled || (this.#armed && !isDue())) return
+    this.#scheduled = true
+    this.#clock.later(this.#drainTask)
   }
 
   #deliver(): void {
