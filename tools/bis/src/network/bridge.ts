@@ -6,6 +6,8 @@ import { TransmitStatus } from '@bis/hyperv-types'
 export interface Bridge extends AsyncDisposable {
   /** Frames lost: too long for the interface, or its peer was away or too far behind. */
   readonly dropped: number
+  /** Somebody is at the socket. */
+  readonly connected: boolean
 }
 
 /**
@@ -38,6 +40,9 @@ export async function bridge(network: EthernetInterface, path: string): Promise<
   return {
     get dropped() {
       return refused + stream.dropped
+    },
+    get connected() {
+      return stream.connected
     },
     async [Symbol.asyncDispose]() {
       network.receive(undefined)
