@@ -2,25 +2,27 @@ import type { FrameOffload } from '@bis/hyperv-types'
 import { TransmitChecksum } from '@bis/hyperv-types'
 import { PPI_BYTES, PpiType, RNDIS_PACKET_HEADER_BYTES, RndisMessageType, TxChecksum } from '@bis/hyperv-types/network'
 
+/** The header with the gap behind the per-packet information that puts the frame on a multiple of 8, where copies are fast. */
+const HEADER_BYTES = Math.ceil(RNDIS_PACKET_HEADER_BYTES / 8) * 8
 /** Most bytes of header and per-packet information: hash, VLAN, and large send or checksum. */
-export const MOST_HEADER_BYTES = RNDIS_PACKET_HEADER_BYTES + 3 * PPI_BYTES
+export const MOST_HEADER_BYTES = HEADER_BYTES + 3 * PPI_BYTES
 const DATA_OFFSET_AT = 8
 const LSO_VERSION_2 = 1 << 30
 const LSO_IPV6 = 1 << 31
 
-/** Bytes of the header that {@link writeFrameHeader} writes. */
+/** Bytes in front of the frame: the header that {@link writeFrameHeader} writes, and a gap. */
 export function frameHeaderBytes(offload: FrameOffload | undefined, hash: number): number {
-  if (offload === undefined) return RNDIS_PACKET_HEADER_BYTES + (hash === 0 ? 0 : PPI_BYTES)
+  if (offload === undefined) return HEADER_BYTES + (hash === 0 ? 0 : PPI_BYTES)
   const infos =
     (hash === 0 ? 0 : 1) + (offload.vlan < 0 ? 0 : 1) + (offload.checksum !== 0 || offload.segmentSize !== 0 ? 1 : 0)
-  return RNDIS_PACKET_HEADER_BYTES + infos * PPI_BYTES
+  return HEADER_BYTES + infos * PPI_BYTES
 }
 
 /**
  * Writes the PACKET message in front of a frame.
  * @param padding bytes behind the frame that belong to the message
  * @param ipv6 what the frame is, when something is to be offloaded
- * @returns bytes written
+ * @returns bytes in front of the frame
  */
 export function writeFrameHeader(
   view: DataView,
@@ -39,11 +41,12 @@ export function writeFrameHeader(
   view.setUint32(at + 16, 0, true)
   view.setUint32(at + 20, 0, true)
   view.setUint32(at + 24, 0, true)
-  const infoBytes = headerBytes - RNDIS_PACKET_HEADER_BYTES
+  const infoBytes = headerBytes - HEADER_BYTES
   view.setUint32(at + 28, infoBytes === 0 ? 0 : RNDIS_PACKET_HEADER_BYTES - DATA_OFFSET_AT, true)
   view.setUint32(at + 32, infoBytes, true)
   view.setUint32(at + 36, 0, true)
   view.setUint32(at + 40, 0, true)
+  view.setUint32(at + headerBytes - 4, 0, true)
   let info = at + RNDIS_PACKET_HEADER_BYTES
   if (hash !== 0) info = putInfo(view, info, PpiType.HASH_VALUE, hash)
   if (offload === undefined) return headerBytes

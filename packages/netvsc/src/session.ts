@@ -4,6 +4,7 @@ import {
   NDIS_6_1,
   NDIS_6_30,
   NVSP_MAX_CHANNELS,
+  NVSP_MAX_RECEIVE_RANGES_RSC,
   NVSP_RECEIVE_BUFFER_ID,
   NVSP_SEND_BUFFER_ID,
   NVSP_VERSIONS,
@@ -36,6 +37,8 @@ import { TransmitQueue } from './transmit-queue.ts'
 
 /** High word of the transaction ids of NVSP requests. */
 const NVS_ID_HIGH = 1
+/** A transfer-page packet with the most ranges. */
+const LONGEST_PACKET = 24 + NVSP_MAX_RECEIVE_RANGES_RSC * 8 + nvspMessage.size
 const MIB = 2 ** 20
 /** Receive buffers of hosts that know NVSP 2 at most. */
 const OLD_RECEIVE_LIMIT = 15 * MIB
@@ -153,7 +156,10 @@ export class NetvscSession {
       }
     }
     for (const queue of this.queues.splice(0)) queue.free(this.channel.pages)
-    this.paths = []
+    // Not a loop: there are holes when not all sub-channels came.
+    this.paths.splice(0).forEach((path) => {
+      path.close()
+    })
   }
 
   /** Asks for the frames of `filter`; 0 for none. */
@@ -358,7 +364,9 @@ export class NetvscSession {
       if (signal.aborted) throw error
       for (const channel of opened) await channel.close()
       this.queues.length = 1
-      this.paths.length = 1
+      this.paths.splice(1).forEach((path) => {
+        path.close()
+      })
       log.log('warning', `going on with one queue: ${error instanceof Error ? error.message : String(error)}`)
       return false
     } finally {
@@ -372,6 +380,7 @@ export class NetvscSession {
     await channel.open({
       txRingBytes: bytes,
       rxRingBytes: bytes,
+      maxPacketBytes: LONGEST_PACKET,
       cpu,
       signal,
       onPacket: (packet) => this.#onPacket(packet, index),

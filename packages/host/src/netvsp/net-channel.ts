@@ -47,7 +47,7 @@ export class NetChannel {
   constructor(channel: HostChannel, owner: NetChannelOwner) {
     this.channel = channel
     this.#owner = owner
-    this.#gather = new Gatherer(channel.memory)
+    this.#gather = new Gatherer(channel.memory, channel.ringEngine)
     this.#parser = new FrameParser(owner.counters)
   }
 
@@ -72,6 +72,11 @@ export class NetChannel {
     const answered = owner.control(this, type, packet)
     // A message without an answer of its own is still completed when the guest asks for it.
     this.#answer(packet, answered ? owner.messageBytes : 0)
+  }
+
+  /** Lets go of private memory; no packet comes after this. */
+  close(): void {
+    this.#gather.close()
   }
 
   onBatchEnd(): void {

@@ -41,7 +41,9 @@ import type { FrameParser } from './frame-parser.ts'
 import type { NetChannelOwner } from './net-channel.ts'
 import { NetChannel } from './net-channel.ts'
 import { Offloads } from './offloads.ts'
-import { CONTROL_IDS, ReceivePool, ReceiveQueue, receiveChecksumWord, sectionBytesFor } from './receive-queue.ts'
+import { receiveChecksumWord } from './receive-header.ts'
+import { CONTROL_IDS, ReceivePool, sectionBytesFor } from './receive-pool.ts'
+import { ReceiveQueue } from './receive-queue.ts'
 import type { ControlledAdapter } from './rndis-control.ts'
 import { RndisControl } from './rndis-control.ts'
 import { ReceiveScaling } from './rss.ts'
@@ -52,6 +54,8 @@ const DEFAULT_MAX_FRAME_BYTES = 9216
 const SEND_SECTION_BYTES = 6144
 const MAX_MDL_CHAIN = 34
 const LEAST_SUBALLOCATIONS = CONTROL_IDS + 8
+/** Twice what any guest sends: ranges of single pages for 64 KiB and more. */
+const LONGEST_PACKET = 8192
 const NDIS_6 = 0x0006_0000
 const RANGES_BEFORE_NDIS_6 = 64
 /** Ids that OpenVMM gives what it sends on its own; no guest looks at them. */
@@ -183,6 +187,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
       onBatchEnd: () => worker.onBatchEnd(),
       onWritable: () => worker.onWritable(),
       onClose: () => this.#closed(subIndex),
+      maxPacketBytes: LONGEST_PACKET,
     }
   }
 
@@ -499,6 +504,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   }
 
   #closed(subIndex: number): void {
+    this.#channels[subIndex]?.close()
     this.#channels[subIndex] = undefined
     if (subIndex === 0) this.#forgetGuest()
   }

@@ -6,6 +6,7 @@ import {
   ringEngineFor,
   scatteredConsumer,
   scatteredProducer,
+  scriptEngine,
   splitRingPair,
 } from '@bis/hyperv-types/ring'
 
@@ -13,6 +14,7 @@ import {
 export interface ChannelRings {
   /** Host to guest. */
   readonly outgoing: RingProducer
+  readonly engine: RingEngine
   /** Bytes of the longest packet that the guest-to-host ring can hold. */
   readonly longestPacket: number
   /** Takes up the guest-to-host ring. @param longest bytes of the longest packet taken */
@@ -32,12 +34,15 @@ export function openRings(
 ): ChannelRings {
   const longest = longestPacket((downstreamPage - 1) * PAGE_SIZE)
   const { contiguous } = gpadl
-  if (contiguous === undefined) return { ...scatteredRings(memory, gpadl, downstreamPage), longestPacket: longest }
+  if (contiguous === undefined) {
+    return { ...scatteredRings(memory, gpadl, downstreamPage), engine: scriptEngine, longestPacket: longest }
+  }
   // The guest's outgoing ring is the host's incoming one.
   const { outgoing: guestToHost, incoming: hostToGuest } = splitRingPair(contiguous, downstreamPage)
   const used = engine ?? engineAt(memory, gpadl)
   return {
     outgoing: used.producer(hostToGuest),
+    engine: used,
     longestPacket: longest,
     openIncoming: (bytes) => used.consumer(guestToHost, bytes),
   }

@@ -8,7 +8,7 @@ import type {
   Timer,
 } from '@bis/hyperv-types'
 import { ChannelError, SendStatus } from '@bis/hyperv-types'
-import type { RingConsumer, RingProducer } from '@bis/hyperv-types/ring'
+import type { RingConsumer, RingEngine, RingProducer } from '@bis/hyperv-types/ring'
 import { NO_BYTES, packetBytes, ReadResult, WriteResult } from '@bis/hyperv-types/ring'
 import type { ChannelRings } from './channel-rings.ts'
 import type { Serviceable, ServiceQueue } from './service-queue.ts'
@@ -49,6 +49,7 @@ export class OpenChannel implements HostChannel, Serviceable {
   readonly subIndex: number
   readonly userData: Uint8Array
   readonly restored: unknown
+  readonly ringEngine: RingEngine
   readonly #host: OpenChannelHost
   readonly #rings: ChannelRings
   readonly #outgoing: RingProducer
@@ -75,6 +76,7 @@ export class OpenChannel implements HostChannel, Serviceable {
     this.userData = description.userData
     this.restored = description.restored
     this.#rings = rings
+    this.ringEngine = rings.engine
     this.#outgoing = rings.outgoing
   }
 

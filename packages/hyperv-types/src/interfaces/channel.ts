@@ -1,6 +1,7 @@
 import type { ChannelError } from '../errors.ts'
 import type { GuestMemory } from '../memory/guest-memory.ts'
 import type { PageAllocator, PageRun } from '../memory/page-allocator.ts'
+import type { RingEngine } from '../ring/engine.ts'
 import type { MmioSpace } from './mmio.ts'
 import type { Packet } from './packet.ts'
 
@@ -132,6 +133,8 @@ export interface Channel extends PacketSender, AsyncDisposable {
   readonly protocolVersion: number
   readonly memory: GuestMemory
   readonly pages: PageAllocator
+  /** What works on the channel's rings, and has private memory beside the guest's. Absent: script. */
+  readonly ringEngine?: RingEngine
   /** MMIO space for the device; absent where the bus has none to give. */
   readonly mmio?: MmioSpace
   readonly processorCount: number

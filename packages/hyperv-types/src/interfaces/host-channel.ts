@@ -1,4 +1,5 @@
 import type { GuestMemory } from '../memory/guest-memory.ts'
+import type { RingEngine } from '../ring/engine.ts'
 import type { ChannelHandlers, ChannelStatistics, PacketSender } from './channel.ts'
 
 /** Guest memory described by a GPADL, as the host sees it: checked once, when it was made. */
@@ -21,6 +22,8 @@ export interface HostChannel extends PacketSender {
   readonly subIndex: number
   /** The guest's memory. */
   readonly memory: GuestMemory
+  /** What works on the channel's rings, and has private memory beside the guest's. Absent: script. */
+  readonly ringEngine?: RingEngine
   /** Negotiated VMBus version, major << 16 | minor. */
   readonly protocolVersion: number
   /** The 120 bytes of the guest's OPEN_CHANNEL. */

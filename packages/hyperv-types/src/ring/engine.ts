@@ -5,6 +5,7 @@ import type { RingProducer } from './producer.ts'
 import { ScriptConsumer } from './script-consumer.ts'
 import { ScriptProducer } from './script-producer.ts'
 import { checkRing } from './size.ts'
+import type { MemoryCopy } from './wasm/memory-copy.ts'
 
 /** A way to work on rings. All engines do the same to the shared bytes, so the two ends of a ring may differ in theirs. */
 export interface RingEngine {
@@ -30,6 +31,9 @@ export interface RingEngine {
   allocate(bytes: number): Uint8Array
 
   free(buffer: Uint8Array): void
+
+  /** Copies bytes within the engine's memory, offsets counted from its start. Only where there is one, in WebAssembly. */
+  readonly copy?: MemoryCopy
 }
 
 /** Plain script; works over any ArrayBuffer or SharedArrayBuffer, a mapped file included. */

@@ -10,6 +10,7 @@ export { type RingEngine, scriptEngine } from './engine.ts'
 export { RingError, type RingErrorCode } from './errors.ts'
 export * from './layout.ts'
 export { Packet } from './packet.ts'
+export { PrivateBuffer } from './private-buffer.ts'
 export { NO_BYTES, type RingProducer, WriteResult } from './producer.ts'
 export { GpaRanges, pageCountOf, RangeFault, RangeList, XferPageRanges } from './ranges.ts'
 export { scatteredConsumer, scatteredProducer } from './scattered-ring.ts'
@@ -22,4 +23,5 @@ export {
   ringDataBytes,
   splitRingPair,
 } from './size.ts'
+export { type MemoryCopy, memoryCopy } from './wasm/memory-copy.ts'
 export { ringEngineFor } from './wasm/wasm-engine.ts'

@@ -11,6 +11,7 @@ import type {
   PageRun,
 } from '@bis/hyperv-types'
 import { ChannelError, SendStatus } from '@bis/hyperv-types'
+import type { RingEngine } from '@bis/hyperv-types/ring'
 import { encodeControlMessage, VmbusVersion } from '@bis/hyperv-types/vmbus'
 import type { ChannelBus, ChannelOwner, Runnable } from './channel-bus.ts'
 import { ChannelCounters } from './counters.ts'
@@ -72,6 +73,10 @@ export class VmbusChannel implements Channel, Runnable {
 
   get pages(): PageAllocator {
     return this.#bus.pages
+  }
+
+  get ringEngine(): RingEngine {
+    return this.#bus.ringEngine(this.#opened?.rings.run.gpa ?? 0)
   }
 
   get mmio(): MmioSpace {

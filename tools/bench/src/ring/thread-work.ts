@@ -3,10 +3,9 @@ import { getHeapStatistics } from 'node:v8'
 import type { MessagePort } from 'node:worker_threads'
 import type { WasmMemory } from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
-import { initRing, ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
+import { initRing, memoryCopy, ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
 import { ring, wait } from './doorbell.ts'
 import { consume, copyInWasm, copyWithin, PingPong, produce, writeAndRead } from './loops.ts'
-import { copyFunction } from './wasm-copy.ts'
 
 /** What a thread works with; handed over when it starts. */
 export interface ThreadData {
@@ -77,7 +76,7 @@ export function threadWork(data: ThreadData): Work {
       case 'copy': {
         const from = 2 * ringBytes
         if (wasm !== undefined) {
-          const copy = copyFunction(wasm)
+          const copy = memoryCopy(wasm)
           return nanoseconds(() => copyInWasm(rounds, copy, ringBytes, from, payloadBytes))
         }
         const bytes = new Uint8Array(buffer)

@@ -4,6 +4,7 @@ import { scratchBytes } from '../consumer.ts'
 import type { RingEngine } from '../engine.ts'
 import { scriptEngine } from '../engine.ts'
 import { checkRing } from '../size.ts'
+import { memoryCopy } from './memory-copy.ts'
 import { PrivateMemory } from './private-memory.ts'
 import { ringCode, STATE_BYTES } from './wasm-code.ts'
 import { WasmConsumer } from './wasm-consumer.ts'
@@ -50,5 +51,6 @@ function wasmEngine(memory: WasmMemory, privateStart: number): RingEngine {
     },
     allocate: (bytes) => own.allocate(bytes) ?? new Uint8Array(bytes),
     free: (buffer) => own.free(buffer),
+    copy: memoryCopy(memory),
   }
 }

@@ -1,0 +1,67 @@
+/** Up to here copying words beats a bulk copy, which has to be called. */
+const WORD_COPY_BYTES = 128
+const SLOTS = 64
+const NONE = new Uint8Array(0)
+
+/**
+ * Copies into one large memory from a few others, again and again from the same places. A bulk copy between two memories
+ * wants a window as long as what is copied: one is made for a place and length that come back, and kept; what comes once
+ * is copied word by word. So nothing is allocated for each copy.
+ */
+export class RepeatedCopies {
+  readonly #to: Uint8Array
+  readonly #toView: DataView
+  #from: Uint8Array = NONE
+  #fromView: DataView = new DataView(NONE.buffer)
+  readonly #starts = new Int32Array(SLOTS)
+  readonly #lengths = new Int32Array(SLOTS)
+  readonly #windows: Uint8Array[] = new Array<Uint8Array>(SLOTS).fill(NONE)
+
+  /** @param toView on the same bytes */
+  constructor(to: Uint8Array, toView: DataView) {
+    this.#to = to
+    this.#toView = toView
+  }
+
+  copy(at: number, from: Uint8Array, fromAt: number, length: number): void {
+    if (from !== this.#from) this.#meet(from)
+    if (length <= WORD_COPY_BYTES) {
+      copyWords(this.#toView, at, this.#fromView, fromAt, length)
+      return
+    }
+    // Frames begin at multiples of 8 mostly; pieces of a large one are an odd number of 8 bytes apart.
+    const slot = (fromAt >> 3) & (SLOTS - 1)
+    if (this.#starts[slot] !== fromAt || this.#lengths[slot] !== length) {
+      this.#starts[slot] = fromAt
+      this.#lengths[slot] = length
+      this.#windows[slot] = NONE
+      copyWords(this.#toView, at, this.#fromView, fromAt, length)
+      return
+    }
+    let window = this.#windows[slot] ?? NONE
+    if (window.length !== length) {
+      window = from.subarray(fromAt, fromAt + length)
+      this.#windows[slot] = window
+    }
+    this.#to.set(window, at)
+  }
+
+  #meet(from: Uint8Array): void {
+    this.#from = from
+    this.#fromView = new DataView(from.buffer, from.byteOffset, from.byteLength)
+    this.#lengths.fill(0)
+    this.#windows.fill(NONE)
+  }
+}
+
+function copyWords(to: DataView, toAt: number, from: DataView, fromAt: number, length: number): void {
+  let i = 0
+  for (; i + 16 <= length; i += 16) {
+    to.setInt32(toAt + i, from.getInt32(fromAt + i, true), true)
+    to.setInt32(toAt + i + 4, from.getInt32(fromAt + i + 4, true), true)
+    to.setInt32(toAt + i + 8, from.getInt32(fromAt + i + 8, true), true)
+    to.setInt32(toAt + i + 12, from.getInt32(fromAt + i + 12, true), true)
+  }
+  for (; i + 4 <= length; i += 4) to.setInt32(toAt + i, from.getInt32(fromAt + i, true), true)
+  for (; i < length; i++) to.setUint8(toAt + i, from.getUint8(fromAt + i))
+}
