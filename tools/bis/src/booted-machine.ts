@@ -1,5 +1,5 @@
 import type { BlockDevice } from '@bis/hyperv-types'
-import type { GuestMachine, GuestMachineOptions } from '@bis/machine'
+import type { GuestMachine, GuestMachineOptions, PowerOff } from '@bis/machine'
 import { Machine } from '@bis/machine'
 import { RemoteRootMachine } from '@bis/machine/node'
 import { netvscDriver } from '@bis/netvsc'
@@ -13,6 +13,7 @@ import { closeDisks, openDisks } from './disk-option.ts'
 import { integrationServices, storageDevices } from './host-devices.ts'
 import { Nics } from './nic-devices.ts'
 import { rootWorker } from './root-worker-script.ts'
+import type { RunningGuest } from './vm/virtual-machine.ts'
 
 /** The drivers of every machine, by their kernel modules. */
 function modules({ coalesce }: NetworkChoices): readonly KernelModule[] {
@@ -35,13 +36,16 @@ export interface NetworkChoices {
 /** A machine with the images of its disks, switched on. */
 export class BootedMachine implements AsyncDisposable {
   readonly machine: GuestMachine
+  /** The host's side, when it is in this thread. */
+  readonly guest: RunningGuest | undefined
   readonly #disks: readonly OpenDisk[]
   readonly #nics: Nics | undefined
   /** The root is gone: there is nobody left to shut down with. */
   #abandoned = false
 
-  private constructor(machine: GuestMachine, disks: readonly OpenDisk[], nics?: Nics) {
+  private constructor(machine: GuestMachine, disks: readonly OpenDisk[], nics?: Nics, guest?: RunningGuest) {
     this.machine = machine
+    this.guest = guest
     this.#disks = disks
     this.#nics = nics
   }
@@ -63,7 +67,12 @@ export class BootedMachine implements AsyncDisposable {
       onDmesg: print,
     }
     if (root.kind === 'inline')
-      return bootInline(options, guest, network, (machine, disks, nics) => new BootedMachine(machine, disks, nics))
+      return bootInline(
+        options,
+        guest,
+        network,
+        (machine, disks, nics, running) => new BootedMachine(machine, disks, nics, running),
+      )
     const machine =
       root.kind === 'worker'
         ? await RemoteRootMachine.withWorkerRoot(rootWorker(release, options.disks), guest)
@@ -83,12 +92,12 @@ export class BootedMachine implements AsyncDisposable {
     return disk
   }
 
-  /** Resolves when the guest has switched itself off; rejects when its root has gone. */
-  async ended(): Promise<void> {
+  /** Resolves when the machine is off, with how; rejects when its root has gone. */
+  async ended(): Promise<PowerOff> {
     const { machine } = this
-    if (!(machine instanceof RemoteRootMachine)) return void (await machine.off)
+    if (!(machine instanceof RemoteRootMachine)) return machine.off
     const reason = await Promise.race([machine.off.then(() => undefined), machine.rootGone])
-    if (reason === undefined || machine.partition.poweredOff) return
+    if (reason === undefined || machine.partition.poweredOff) return machine.off
     this.#abandoned = true
     throw new CliError('failed', `the root is gone: ${reason}`)
   }
@@ -107,20 +116,41 @@ export class BootedMachine implements AsyncDisposable {
 }
 
 async function bootInline<T>(
-  { disks: images, nics: options, capture, release }: BootOptions,
+  boot: BootOptions,
   guest: GuestMachineOptions,
   { spoofing = false }: NetworkChoices,
-  make: (machine: Machine, disks: readonly OpenDisk[], nics: Nics) => T,
+  make: (machine: Machine, disks: readonly OpenDisk[], nics: Nics, running: RunningGuest) => T,
 ): Promise<T> {
+  const { disks: images, nics: options, capture, release } = boot
   const nics = await Nics.open(options, release, { spoofing, ...(capture === undefined ? {} : { capture }) })
   const disks: OpenDisk[] = []
   try {
     disks.push(...(await openDisks(images)))
-    const devices = [...storageDevices(release, disks), ...nics.devices, ...integrationServices(release).components]
-    return make(await Machine.powerOn({ ...guest, devices }), disks, nics)
+    const services = integrationServices(release)
+    const devices = [...storageDevices(release, disks), ...nics.devices, ...services.components]
+    const machine = await Machine.powerOn({ ...guest, devices })
+    return make(machine, disks, nics, runningGuest(machine, services, nics, disks, boot))
   } catch (error) {
     await closeDisks(disks)
     await nics[Symbol.asyncDispose]()
     throw error
+  }
+}
+
+function runningGuest(
+  machine: Machine,
+  services: RunningGuest['services'],
+  nics: Nics,
+  images: readonly OpenDisk[],
+  { generation, processorCount, memoryBytes }: BootOptions,
+): RunningGuest {
+  const injectNmi = (): void => machine.partition.injectNmi()
+  return {
+    server: machine.server,
+    services,
+    nics,
+    images,
+    hardware: { generation, processorCount, memoryBytes, injectNmi },
+    turnOff: () => machine.turnOff(),
   }
 }

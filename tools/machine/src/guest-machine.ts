@@ -65,6 +65,12 @@ export abstract class GuestMachine implements AsyncDisposable {
     return this.#powerOff
   }
 
+  /** Pulls the plug: the guest is not asked, and finds its hypervisor gone. */
+  turnOff(how: PowerOff = { request: 'host', reason: 'turned off' }): Promise<void> {
+    this.#powerOff ??= this.#pullPlug(how)
+    return this.#powerOff
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.powerOff()
   }
@@ -93,6 +99,15 @@ export abstract class GuestMachine implements AsyncDisposable {
     if (request === 'hibernate') return false
     this.kernel.clock.later(() => void this.powerOff({ request, reason }))
     return true
+  }
+
+  async #pullPlug(how: PowerOff): Promise<void> {
+    this.partition.powerOff(how.reason)
+    await this.releaseRoot()
+    // What is left of the guest here must not go on; it may wait for answers that never come.
+    const { clock } = this.kernel
+    await Promise.race([this.tree.shutdown().catch(() => {}), new Promise<void>((done) => clock.after(1000, done))])
+    this.#resolveOff(how)
   }
 
   async #shutDown(how: PowerOff): Promise<void> {

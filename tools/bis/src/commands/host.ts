@@ -10,14 +10,18 @@ import type { Command } from '../command.ts'
 import { closeDisks, openDisks } from '../disk-option.ts'
 import { integrationServices, storageDevices } from '../host-devices.ts'
 import { aborted } from '../interrupt.ts'
+import { ControlServer } from '../vm/control-server.ts'
+import type { RunningGuest } from '../vm/virtual-machine.ts'
+import { VirtualMachine } from '../vm/virtual-machine.ts'
 
 export const host: Command = {
   name: 'host',
   summary: 'play only the root partition, for guests in other processes (vmbus-user)',
-  usage: '--socket PATH [--disk FILE[,bus=scsi|ide][,ro]]… [--host RELEASE]',
+  usage: '--socket PATH [--disk FILE[,bus=scsi|ide][,ro]]… [--host RELEASE] [--name NAME]',
   options: {
     ...HOST_OPTIONS,
     socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
+    name: { type: 'string', value: 'NAME', help: 'what bis vm calls the machine; default: vm-PID' },
   },
   details:
     'One guest at a time has the disks; the next may come when it has gone. Serves until Ctrl-C, then flushes and closes the images.',
@@ -28,6 +32,8 @@ export const host: Command = {
     const log: Logger = {
       log: (level, text) => (level === 'debug' ? undefined : void process.stderr.write(`${text}\n`)),
     }
+    const machine = new VirtualMachine(args.text('name') ?? `vm-${process.pid}`, release, images)
+    await using _control = await ControlServer.open(machine)
     const disks = await openDisks(images)
     try {
       await using roots = new Host({ release, clock: systemClock, log })
@@ -39,12 +45,16 @@ export const host: Command = {
         }
         const server = roots.addGuest(partition.ports)
         guests.set(partition, server)
-        for (const device of [...storageDevices(release, disks), ...integrationServices(release).components])
-          server.offer(device)
+        const services = integrationServices(release)
+        for (const device of [...storageDevices(release, disks), ...services.components]) server.offer(device)
+        const turnOff = (): Promise<void> => partition.close('turned off')
+        const guest: RunningGuest = { server, services, images: disks, turnOff }
+        machine.switchedOn(guest)
         void partition.ended.then(async () => {
           await roots.removeGuest(server)
           await Promise.all(disks.filter(({ readOnly }) => !readOnly).map(({ image }) => image.flush()))
           guests.delete(partition)
+          machine.switchedOff(guest)
         })
       }
       await using server = await listenVmbusUser({ path, onPartition, clock: systemClock, log })

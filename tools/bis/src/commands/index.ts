@@ -9,5 +9,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   host: async () => (await import('./host.ts')).host,
   net: async () => (await import('./net.ts')).net,
   port: async () => (await import('./port.ts')).port,
+  vm: async () => (await import('./vm.ts')).vm,
   nbd: async () => (await import('./nbd.ts')).nbd,
 }

@@ -1,0 +1,79 @@
+import type { HostReleaseName, IntegrationServices, VmbusServer } from '@bis/host'
+import { hostRelease } from '@bis/host'
+import { CliError } from '../cli-error.ts'
+import type { DiskOption, OpenDisk } from '../disk-option.ts'
+import type { Nics } from '../nic-devices.ts'
+
+/** A guest that is switched on, with what its host has for it. */
+export interface RunningGuest {
+  /** The host's end of its VMBus. */
+  readonly server: VmbusServer
+  readonly services: IntegrationServices
+  readonly nics?: Nics
+  /** The images of its disks. */
+  readonly images: readonly OpenDisk[]
+  /** Where this process plays the hypervisor too: its size, and the non-maskable interrupt. */
+  readonly hardware?: {
+    readonly generation: 1 | 2
+    readonly processorCount: number
+    readonly memoryBytes: number
+    injectNmi(): void
+  }
+  /** Pulls the plug. */
+  turnOff(): Promise<void>
+}
+
+/** A machine as `bis vm` steers it: it has its name and its disks for as long as this process runs, and a guest at times. */
+export class VirtualMachine {
+  readonly name: string
+  readonly release: HostReleaseName
+  readonly disks: readonly DiskOption[]
+  #guest: RunningGuest | undefined
+  #startedAt = 0
+  #watchers: (() => void)[] = []
+
+  constructor(name: string, release: HostReleaseName, disks: readonly DiskOption[]) {
+    this.name = name
+    this.release = release
+    this.disks = disks
+  }
+
+  /** As people call it: `Windows Server 2022`. */
+  get hostTitle(): string {
+    return hostRelease(this.release).title
+  }
+
+  /** The guest, or undefined while the machine is off. */
+  get guest(): RunningGuest | undefined {
+    return this.#guest
+  }
+
+  /** Milliseconds since the guest was switched on; 0 while it is off. */
+  get uptime(): number {
+    return this.#guest === undefined ? 0 : performance.now() - this.#startedAt
+  }
+
+  /** @throws CliError `failed` while the machine is off */
+  running(): RunningGuest {
+    if (this.#guest === undefined) throw new CliError('failed', `${this.name} is off: no guest is connected`)
+    return this.#guest
+  }
+
+  /** Resolves when the guest that runs now is off. */
+  guestOff(): Promise<void> {
+    if (this.#guest === undefined) return Promise.resolve()
+    return new Promise((resolve) => this.#watchers.push(resolve))
+  }
+
+  switchedOn(guest: RunningGuest): void {
+    this.#guest = guest
+    this.#startedAt = performance.now()
+  }
+
+  /** @param guest nothing happens when it is another one that runs now */
+  switchedOff(guest: RunningGuest): void {
+    if (this.#guest !== guest) return
+    this.#guest = undefined
+    for (const tell of this.#watchers.splice(0)) tell()
+  }
+}
