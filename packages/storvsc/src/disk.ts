@@ -37,6 +37,7 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
   #removed = false
   readonly #probes: Rounds
   #mediaChanged = false
+  #refusesWriteSame = false
 
   constructor(name: string, address: ScsiAddress, inquiry: InquiryFacts, facts: DiskFacts, bus: DiskBus) {
     this.name = name
@@ -100,14 +101,8 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
 
   async trim(offset: number, length: number): Promise<void> {
     const { trim, blockSize } = this.#facts.geometry
-    if (this.#removed) throw this.#goneError()
+    this.#checkRange('trim', offset, length)
     if (trim === undefined) throw new DeviceError('not-supported', `${this.name}: the disk cannot trim`)
-    if (!(offset >= 0 && length >= 0) || offset % blockSize !== 0 || length % blockSize !== 0) {
-      throw new DeviceError('invalid-argument', `${this.name}: trim of ${length} bytes at ${offset}, not whole blocks`)
-    }
-    if (offset + length > this.byteLength) {
-      throw new DeviceError('out-of-range', `${this.name}: trim of ${length} bytes at ${offset} on ${this.byteLength}`)
-    }
     const perCommand = trim.maxBlocks * trim.maxRanges
     let lba = offset / blockSize
     for (let left = length / blockSize; left > 0; ) {
@@ -118,6 +113,29 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
       lba += blocks
       left -= blocks
     }
+  }
+
+  /** Zeros by WRITE SAME; written out to a disk that has no such command, or refuses it. */
+  async writeZeroes(offset: number, length: number, options: WriteOptions = {}): Promise<void> {
+    this.#checkRange('zeroing', offset, length)
+    const { blockSize } = this
+    const perCommand = this.readOnly || this.#refusesWriteSame ? 0 : this.#facts.maxWriteSameBlocks * blockSize
+    if (perCommand === 0) return this.#writeOutZeroes(offset, length, options)
+    const zeros = new Uint8Array(blockSize)
+    for (let at = offset; at < offset + length; ) {
+      options.signal?.throwIfAborted()
+      // Commands end at multiples of the limit, where blocks that can be given back end too.
+      const end = Math.min(offset + length, (Math.floor(at / perCommand) + 1) * perCommand)
+      try {
+        await this.#command(writeSame16(at / blockSize, (end - at) / blockSize), { dataOut: zeros })
+      } catch (error) {
+        if (!(error instanceof DeviceError) || error.code !== 'not-supported') throw error
+        this.#refusesWriteSame = true
+        return this.#writeOutZeroes(at, offset + length - at, options)
+      }
+      at = end
+    }
+    if (options.durable === true) await this.flush()
   }
 
   /** The quick way in: see {@link BlockRequest}. */
@@ -260,6 +278,23 @@ export class ScsiDisk implements BlockDevice, QueueOwner {
     this.#tell({ type: 'resized', geometry: facts.geometry })
   }
 
+  #checkRange(what: string, offset: number, length: number): void {
+    if (this.#removed) throw this.#goneError()
+    const { name, blockSize, byteLength } = this
+    const range = `${name}: ${what} of ${length} bytes at ${offset}`
+    if (!(offset >= 0 && length >= 0) || offset % blockSize !== 0 || length % blockSize !== 0) {
+      throw new DeviceError('invalid-argument', `${range}, not whole blocks`)
+    }
+    if (offset + length > byteLength) throw new DeviceError('out-of-range', `${range} on ${byteLength}`)
+  }
+
+  async #writeOutZeroes(offset: number, length: number, options: WriteOptions): Promise<void> {
+    const zeros = new Uint8Array(Math.min(length, ZERO_BYTES))
+    for (let done = 0; done < length; done += zeros.length) {
+      await this.write(offset + done, zeros.subarray(0, Math.min(zeros.length, length - done)), options)
+    }
+  }
+
   #tell(event: BlockDeviceEvent): void {
     for (const listener of [...this.#listeners]) listener(event)
   }
@@ -341,6 +376,8 @@ class PromisedRequest extends BlockRequest {
 }
 
 const NOTHING = new Uint8Array(0)
+/** Zeros written at a time. */
+const ZERO_BYTES = 2 ** 20
 
 /** Additional sense codes of unit attentions, with the qualifier in the low byte. */
 const ATTENTION = {
@@ -349,6 +386,16 @@ const ATTENTION = {
   capacityChanged: 0x2a09,
   reportedLunsChanged: 0x3f0e,
 } as const
+
+function writeSame16(lba: number, blocks: number): number[] {
+  const cdb = new Uint8Array(16)
+  const view = new DataView(cdb.buffer)
+  view.setUint8(0, ScsiOpcode.WRITE_SAME_16)
+  view.setUint32(2, Math.floor(lba / TWO_32))
+  view.setUint32(6, lba % TWO_32)
+  view.setUint32(10, blocks)
+  return [...cdb]
+}
 
 /** The parameter list of UNMAP for one run of blocks, in as many descriptors as it takes. */
 function unmapList(lba: number, blocks: number, maxBlocks: number): Uint8Array {

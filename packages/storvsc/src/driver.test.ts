@@ -225,6 +225,36 @@ describe('reading and writing', () => {
     await disk.trim(0, 0)
   })
 
+  it('zeroes by WRITE SAME, sending one sector; by writing where the disk has none or refuses it', async () => {
+    for (const how of ['write same', 'refused', 'none'] as const) {
+      const [controller, ram] = withRamDisk(4 * MIB, how === 'none' ? '2008r2' : '2025')
+      const disk = (await new Bench(controller).attach()).disk()
+      const execute = controller.target.execute.bind(controller.target)
+      const lengths: number[] = []
+      controller.target.execute = (request) => {
+        if (request.opcode === 0x93) {
+          if (how === 'refused') request.cdb[0] = 0xff
+          lengths.push(request.data.length)
+        }
+        return execute(request)
+      }
+      await disk.write(0, new Uint8Array(2 * MIB).fill(1))
+      await disk.writeZeroes(4096, MIB)
+      await disk.writeZeroes(0, 0)
+      const back = new Uint8Array(2 * MIB)
+      await disk.read(0, back)
+      expect(back.findIndex((byte) => byte === 0)).toBe(4096)
+      expect(back.subarray(4096, 4096 + MIB).every((byte) => byte === 0)).toBe(true)
+      expect(back.subarray(4096 + MIB).every((byte) => byte === 1)).toBe(true)
+      if (how === 'write same') expect(lengths).toEqual(Array(5).fill(512)) // 256 KiB each, to its multiples
+      expect(lengths.length).toBe({ 'write same': 5, refused: 1, none: 0 }[how])
+      await expect(disk.writeZeroes(disk.byteLength, 512)).rejects.toMatchObject({ code: 'out-of-range' })
+      ram.readOnly = true
+      await disk.reprobe()
+      await expect(disk.writeZeroes(0, 512)).rejects.toMatchObject({ code: 'read-only' })
+    }
+  })
+
   it('does commands as they are and tells what came of them', async () => {
     const bench = await new Bench(withRamDisk()[0]).attach()
     const disk = bench.disk()

@@ -28,6 +28,8 @@ export interface DiskFacts {
   readonly writeCache: boolean
   /** The disk takes FUA: a write that is on the medium when it ends. */
   readonly forcesWrites: boolean
+  /** Longest WRITE SAME in blocks; 0 when the disk names none. */
+  readonly maxWriteSameBlocks: number
   /** Page 80h, when there is one. */
   readonly serial: string | undefined
   /** Page 83h as hexadecimal text: what tells one unit from another; empty without it. */
@@ -66,11 +68,13 @@ export async function probeDisk(ask: Ask, inquiry: InquiryFacts, maxTransferByte
   if (!(await isReady(ask))) {
     const blockSize = 2048
     const geometry = { blockSize, physicalBlockSize: blockSize, blockCount: 0, readOnly: true, maxTransferBytes }
-    return { geometry, mediaPresent: false, writeCache: false, forcesWrites: false, ...fixed }
+    return { geometry, mediaPresent: false, writeCache: false, forcesWrites: false, maxWriteSameBlocks: 0, ...fixed }
   }
   const capacity = await readCapacity(ask, inquiry.version)
   const mode = await modePage(ask)
-  const trim = capacity.thin && !mode.readOnly ? await trimLimits(ask, pages, capacity.blockSize) : undefined
+  const limits = mode.readOnly || !pages.has(VpdPage.BLOCK_LIMITS) ? undefined : await blockLimits(ask)
+  const trim =
+    capacity.thin && limits !== undefined ? await trimLimits(ask, pages, limits, capacity.blockSize) : undefined
   const geometry: BlockGeometry = {
     blockSize: capacity.blockSize,
     physicalBlockSize: capacity.physicalBlockSize,
@@ -79,7 +83,9 @@ export async function probeDisk(ask: Ask, inquiry: InquiryFacts, maxTransferByte
     maxTransferBytes: Math.floor(maxTransferBytes / capacity.blockSize) * capacity.blockSize,
     ...(trim === undefined ? {} : { trim }),
   }
-  return { geometry, mediaPresent: true, writeCache: mode.writeCache, forcesWrites: mode.forcesWrites, ...fixed }
+  const { writeCache, forcesWrites } = mode
+  const maxWriteSameBlocks = Math.min(limits?.maximum_write_same_length ?? 0, MAX_WRITE_SAME_BLOCKS)
+  return { geometry, mediaPresent: true, writeCache, forcesWrites, maxWriteSameBlocks, ...fixed }
 }
 
 /** An answer, or undefined when the unit refuses the command. */
@@ -182,21 +188,36 @@ async function modePage(ask: Ask): Promise<ModeFacts> {
   return { readOnly, writeCache, forcesWrites }
 }
 
+type BlockLimits = ReturnType<typeof vpdBlockLimits.decode>
+
+/** Page B0h; of a short one what is not there reads as zero, no limit named. */
+async function blockLimits(ask: Ask): Promise<BlockLimits | undefined> {
+  const answer = await optional(vital(ask, VpdPage.BLOCK_LIMITS))
+  if (answer === undefined || answer.length < 36) return undefined
+  answer.data.fill(0, answer.length)
+  return vpdBlockLimits.decode(answer.data)
+}
+
 /** UNMAP is used only when all pages say so: provisioning, and limits that are not zero. */
-async function trimLimits(ask: Ask, pages: ReadonlySet<number>, blockSize: number): Promise<BlockGeometry['trim']> {
-  if (!pages.has(VpdPage.LOGICAL_BLOCK_PROVISIONING) || !pages.has(VpdPage.BLOCK_LIMITS)) return undefined
+async function trimLimits(
+  ask: Ask,
+  pages: ReadonlySet<number>,
+  limits: BlockLimits,
+  blockSize: number,
+): Promise<BlockGeometry['trim']> {
+  if (!pages.has(VpdPage.LOGICAL_BLOCK_PROVISIONING)) return undefined
   const provisioning = await optional(vital(ask, VpdPage.LOGICAL_BLOCK_PROVISIONING))
-  const limits = await optional(vital(ask, VpdPage.BLOCK_LIMITS))
   if (provisioning === undefined || provisioning.length < vpdLogicalBlockProvisioning.size) return undefined
-  if (limits === undefined || limits.length < 36) return undefined
   if ((vpdLogicalBlockProvisioning.decode(provisioning.data).flags & ProvisioningFlag.LBPU) === 0) return undefined
-  const page = vpdBlockLimits.decode(limits.data)
-  const maxBlocks = page.maximum_unmap_lba_count
-  const maxRanges = page.maximum_unmap_block_descriptor_count
+  const maxBlocks = limits.maximum_unmap_lba_count
+  const maxRanges = limits.maximum_unmap_block_descriptor_count
   if (maxBlocks === 0 || maxRanges === 0) return undefined
-  const granularity = Math.max(1, page.optimal_unmap_granularity)
+  const granularity = Math.max(1, limits.optimal_unmap_granularity)
   return { granularity, maxBlocks, maxRanges: Math.min(maxRanges, MAX_LIST_BYTES / 16, blockSize) }
 }
+
+/** WRITE SAME(16) counts blocks in 32 bits. */
+const MAX_WRITE_SAME_BLOCKS = 0xffff_ffff
 
 /** Longest UNMAP parameter list that is sent, in bytes. */
 const MAX_LIST_BYTES = 4096

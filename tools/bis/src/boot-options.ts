@@ -3,7 +3,7 @@ import { HOST_RELEASES } from '@bis/host'
 import { CliError } from './cli-error.ts'
 import type { Arguments, OptionSpec } from './command.ts'
 import type { DiskOption } from './disk-option.ts'
-import { parseDiskOption } from './disk-option.ts'
+import { MAX_SCSI_DISKS, parseDiskOption } from './disk-option.ts'
 import type { NicOption } from './nic-option.ts'
 import { parseNicOption } from './nic-option.ts'
 import { parseSize } from './size.ts'
@@ -33,8 +33,8 @@ export const HOST_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   disk: {
     type: 'string',
     multiple: true,
-    value: 'FILE[,bus=scsi|ide][,ro]',
-    help: 'plug in a disk image (repeatable)',
+    value: 'FILE[,bus=scsi|ide][,ro][,dvd]',
+    help: 'plug in a disk image, or an .iso in a DVD drive (repeatable)',
   },
   host: { type: 'string', value: 'RELEASE', help: `the host's Windows Server release: ${HOST_RELEASES.join(', ')}` },
 }
@@ -91,7 +91,11 @@ export function parseHostOptions(args: Arguments): Pick<BootOptions, 'disks' | '
   if (release === undefined) {
     throw new CliError('usage', `--host ${JSON.stringify(text)}: choose ${HOST_RELEASES.join(', ')}`)
   }
-  return { release, disks: args.list('disk').map(parseDiskOption) }
+  const disks = args.list('disk').map(parseDiskOption)
+  if (disks.filter(({ bus }) => bus === 'scsi').length > MAX_SCSI_DISKS) {
+    throw new CliError('usage', `a machine has ${MAX_SCSI_DISKS} SCSI disks at most`)
+  }
+  return { release, disks }
 }
 
 function parseGeneration(text: string | undefined, disks: readonly DiskOption[]): 1 | 2 {

@@ -1,3 +1,4 @@
+import type { StorageController } from '@bis/host'
 import type { BlockDevice } from '@bis/hyperv-types'
 import type { GuestMachine, GuestMachineOptions, PowerOff } from '@bis/machine'
 import { Machine } from '@bis/machine'
@@ -6,6 +7,7 @@ import { netvscDriver } from '@bis/netvsc'
 import type { KernelModule } from '@bis/newbus'
 import { storvsc } from '@bis/storvsc'
 import { utilsDrivers } from '@bis/utils'
+import type { VirtualDisk } from '@bis/vhdx'
 import type { BootOptions } from './boot-options.ts'
 import { CliError } from './cli-error.ts'
 import type { OpenDisk } from './disk-option.ts'
@@ -39,14 +41,22 @@ export class BootedMachine implements AsyncDisposable {
   /** The host's side, when it is in this thread. */
   readonly guest: RunningGuest | undefined
   readonly #disks: readonly OpenDisk[]
+  readonly #storage: readonly StorageController[]
   readonly #nics: Nics | undefined
   /** The root is gone: there is nobody left to shut down with. */
   #abandoned = false
 
-  private constructor(machine: GuestMachine, disks: readonly OpenDisk[], nics?: Nics, guest?: RunningGuest) {
+  private constructor(
+    machine: GuestMachine,
+    disks: readonly OpenDisk[] = [],
+    storage: readonly StorageController[] = [],
+    nics?: Nics,
+    guest?: RunningGuest,
+  ) {
     this.machine = machine
     this.guest = guest
     this.#disks = disks
+    this.#storage = storage
     this.#nics = nics
   }
 
@@ -66,18 +76,12 @@ export class BootedMachine implements AsyncDisposable {
       verbose,
       onDmesg: print,
     }
-    if (root.kind === 'inline')
-      return bootInline(
-        options,
-        guest,
-        network,
-        (machine, disks, nics, running) => new BootedMachine(machine, disks, nics, running),
-      )
+    if (root.kind === 'inline') return bootInline(options, guest, network, (...parts) => new BootedMachine(...parts))
     const machine =
       root.kind === 'worker'
         ? await RemoteRootMachine.withWorkerRoot(rootWorker(release, options.disks), guest)
         : await RemoteRootMachine.withSocketRoot(root.path, guest)
-    return new BootedMachine(machine, [])
+    return new BootedMachine(machine)
   }
 
   get disks(): readonly BlockDevice[] {
@@ -90,6 +94,30 @@ export class BootedMachine implements AsyncDisposable {
     if (disk === undefined)
       throw new CliError('failed', `the guest has no ${name}; bis boot with the same flags shows why`)
     return disk
+  }
+
+  /**
+   * Changes the size of a disk's image while the guest uses it, tells the guest, and waits until it has seen it.
+   * @throws CliError, DiskImageError
+   */
+  async resizeDisk(disk: BlockDevice, sizeBytes: number): Promise<void> {
+    const image = this.#imageOf(disk)
+    await image.resize(sizeBytes)
+    for (const { target } of this.#storage) target.announce()
+    const deadline = AbortSignal.timeout(RESIZE_SEEN_MS)
+    while (byteLength(disk) !== sizeBytes) {
+      if (deadline.aborted) throw new CliError('failed', `${disk.name}: the guest does not see its new size`)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
+
+  /** Hard disks are numbered in the order in which they are plugged in, IDE before SCSI. */
+  #imageOf(disk: BlockDevice): VirtualDisk {
+    const hard = this.#disks.filter(({ optical }) => !optical)
+    const inOrder = [...hard.filter(({ bus }) => bus === 'ide'), ...hard.filter(({ bus }) => bus === 'scsi')]
+    const image = /^da\d+$/.test(disk.name) ? inOrder[Number(disk.name.slice(2))]?.image : undefined
+    if (image !== undefined && image.sizeBytes === byteLength(disk)) return image
+    throw new CliError('failed', `${disk.name}: its image is not in the hands of this process`)
   }
 
   /** Resolves when the machine is off, with how; rejects when its root has gone. */
@@ -115,11 +143,24 @@ export class BootedMachine implements AsyncDisposable {
   }
 }
 
+/** How long the guest may take to look at a disk again. */
+const RESIZE_SEEN_MS = 10_000
+
+function byteLength({ geometry }: BlockDevice): number {
+  return geometry.blockSize * geometry.blockCount
+}
+
 async function bootInline<T>(
   boot: BootOptions,
   guest: GuestMachineOptions,
   { spoofing = false }: NetworkChoices,
-  make: (machine: Machine, disks: readonly OpenDisk[], nics: Nics, running: RunningGuest) => T,
+  make: (
+    machine: Machine,
+    disks: readonly OpenDisk[],
+    storage: readonly StorageController[],
+    nics: Nics,
+    running: RunningGuest,
+  ) => T,
 ): Promise<T> {
   const { disks: images, nics: options, capture, release } = boot
   const nics = await Nics.open(options, release, { spoofing, ...(capture === undefined ? {} : { capture }) })
@@ -127,9 +168,10 @@ async function bootInline<T>(
   try {
     disks.push(...(await openDisks(images)))
     const services = integrationServices(release)
-    const devices = [...storageDevices(release, disks), ...nics.devices, ...services.components]
+    const storage = storageDevices(release, disks)
+    const devices = [...storage, ...nics.devices, ...services.components]
     const machine = await Machine.powerOn({ ...guest, devices })
-    return make(machine, disks, nics, runningGuest(machine, services, nics, disks, boot))
+    return make(machine, disks, storage, nics, runningGuest(machine, services, nics, disks, boot))
   } catch (error) {
     await closeDisks(disks)
     await nics[Symbol.asyncDispose]()

@@ -2,31 +2,41 @@ import type { VirtualDisk } from '@bis/vhdx'
 import { openFile } from '@bis/vhdx/node'
 import { CliError } from './cli-error.ts'
 
-/** One `--disk FILE[,bus=scsi|ide][,ro]`. */
+/** One `--disk FILE[,bus=scsi|ide][,ro][,dvd]`. */
 export interface DiskOption {
   readonly file: string
   readonly bus: 'scsi' | 'ide'
   readonly readOnly: boolean
+  /** A medium in a DVD drive. */
+  readonly optical: boolean
 }
 
-/** Commas inside a file name are written twice, as QEMU has it. @throws CliError `usage`. */
+/** A file named `.iso` is a DVD by itself. Commas inside a file name are written twice, as QEMU has it. @throws CliError `usage`. */
 export function parseDiskOption(text: string): DiskOption {
   const [file = '', ...words] = text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(',,', ','))
   if (file === '') throw new CliError('usage', '--disk needs a FILE')
   let bus: 'scsi' | 'ide' = 'scsi'
-  let readOnly = false
+  let optical = /\.iso$/i.test(file)
+  let readOnly = optical
   for (const word of words) {
     if (word === 'ro') readOnly = true
+    else if (word === 'dvd') readOnly = optical = true
     else if (word === 'bus=scsi' || word === 'bus=ide') bus = word === 'bus=ide' ? 'ide' : 'scsi'
-    else throw new CliError('usage', `--disk ${file}: ${JSON.stringify(word)} is neither ro nor bus=scsi nor bus=ide`)
+    else throw new CliError('usage', `--disk ${file}: ${JSON.stringify(word)} is none of ro, dvd, bus=scsi and bus=ide`)
   }
-  return { file, bus, readOnly }
+  if (optical && bus === 'ide') {
+    throw new CliError('usage', `--disk ${file}: a DVD on IDE never comes over VMBus; plug it in on SCSI`)
+  }
+  return { file, bus, readOnly, optical }
 }
 
 /** An image opened for a machine, with where it is plugged in. */
 export interface OpenDisk extends DiskOption {
   readonly image: VirtualDisk
 }
+
+/** Disks that a machine has room for on SCSI: four controllers of 64. */
+export const MAX_SCSI_DISKS = 256
 
 /** Opens the images in order; when one fails the others are closed again. */
 export async function openDisks(options: readonly DiskOption[]): Promise<OpenDisk[]> {

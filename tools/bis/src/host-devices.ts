@@ -1,24 +1,32 @@
-import type { HostReleaseName } from '@bis/host'
-import { diskUnit, hostRelease, IntegrationServices, ideDisk, scsiController } from '@bis/host'
-import type { VspDevice } from '@bis/hyperv-types'
+import type { DiskUnit, HostRelease, HostReleaseName, StorageController } from '@bis/host'
+import { DvdUnit, diskUnit, hostRelease, IntegrationServices, ideDisk, scsiController } from '@bis/host'
 import { systemClock } from '@bis/hyperv-types'
+import type { VirtualDisk } from '@bis/vhdx'
 import type { OpenDisk } from './disk-option.ts'
 
-/** The instance that Azure gives the controller of a generation 2 machine's own disks. */
-const SCSI_INSTANCE = 'f8b3781a-1e82-4818-a1c3-63d806ec15bb'
+/** The instances that Azure gives a generation 2 machine's controllers: its own disks' first. A machine has four. */
+const SCSI_INSTANCES = ['b', 'c', 'd', 'e'].map((digit) => `f8b3781a-1e82-4818-a1c3-63d806ec15b${digit}`)
+/** Disks on one controller, as on Hyper-V. */
+const CONTROLLER_DISKS = 64
 
-/** The host's devices for these disks. IDE disks take the places of their channels in order; all others are LUNs of one SCSI controller. */
-export function storageDevices(releaseName: HostReleaseName, disks: readonly OpenDisk[]): VspDevice[] {
+/** The largest block of a VHDX: whole ones can be given back. */
+const MAX_WRITE_SAME_BYTES = 256 * 2 ** 20
+
+/** The host's devices for these disks. IDE disks take the places of their channels in order; all others are LUNs of SCSI controllers. */
+export function storageDevices(releaseName: HostReleaseName, disks: readonly OpenDisk[]): StorageController[] {
   const release = hostRelease(releaseName)
   const ide = disks.filter(({ bus }) => bus === 'ide')
-  const devices: VspDevice[] = ide.map(({ image }, place) =>
+  const devices = ide.map(({ image }, place) =>
     ideDisk({ release, backend: image, channel: place < 2 ? 0 : 1, device: place % 2 === 0 ? 0 : 1 }),
   )
   const scsi = disks.filter(({ bus }) => bus === 'scsi')
-  if (scsi.length > 0) {
-    const controller = scsiController({ release, instanceId: SCSI_INSTANCE })
-    for (const [lun, { image }] of scsi.entries()) {
-      controller.target.attach({ path: 0, target: 0, lun }, diskUnit(image, { release }))
+  for (const [index, instanceId] of SCSI_INSTANCES.entries()) {
+    const here = scsi.slice(index * CONTROLLER_DISKS, (index + 1) * CONTROLLER_DISKS)
+    if (here.length === 0) break
+    const controller = scsiController({ release, instanceId })
+    for (const [lun, { image, optical }] of here.entries()) {
+      const unit = optical ? new DvdUnit({ medium: image }) : hardDisk(image, release)
+      controller.target.attach({ path: 0, target: 0, lun }, unit)
     }
     devices.push(controller)
   }
@@ -28,4 +36,8 @@ export function storageDevices(releaseName: HostReleaseName, disks: readonly Ope
 /** The integration components of one machine, as this release has them. */
 export function integrationServices(releaseName: HostReleaseName): IntegrationServices {
   return new IntegrationServices({ release: hostRelease(releaseName), clock: systemClock })
+}
+
+function hardDisk(image: VirtualDisk, release: HostRelease): DiskUnit {
+  return diskUnit(image, { release }, { maxWriteSameBytes: MAX_WRITE_SAME_BYTES })
 }

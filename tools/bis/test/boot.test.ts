@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -42,6 +42,20 @@ describe('bis boot', () => {
     expect(stdout).toMatch(/storvsc\d: <Hyper-V SCSI>/)
     expect(stdout).toMatch(/da\d: ok: 32 MiB/)
     expect(stdout).toMatch(/da\d: ok: 64 MiB/)
+  })
+
+  it('takes more disks than one controller has room for, and an ISO image as a DVD', async () => {
+    const iso = join(folder, 'disc.iso')
+    await writeFile(iso, Buffer.alloc(700 * 2048, 'DVD'))
+    const disks = Array.from({ length: 70 }, () => ['--disk', `${disk},ro`]).flat()
+    const { stdout, stderr, status } = await bis('boot', '--cpus', '1', ...disks, '--disk', iso)
+    expect([status, stderr]).toEqual([0, ''])
+    expect(stdout.match(/^storvsc\d: <Hyper-V SCSI>/gm)).toHaveLength(2)
+    expect(stdout.match(/^da\d+: ok: 64 MiB/gm)).toHaveLength(70)
+    expect(stdout).toContain('cd0: <Msft Virtual DVD-ROM 1.0> Removable CD-ROM')
+    expect(stdout).toMatch(/^cd0: ok: 1.37 MiB/m)
+    const { status: usage, stderr: reason } = await bis('boot', '--disk', `${iso},bus=ide`)
+    expect([usage, reason]).toEqual([2, expect.stringContaining('never comes over VMBus')])
   })
 
   it('tells the same as JSON', async () => {

@@ -92,7 +92,7 @@ describe('command lines that make no sense', () => {
     [['boot', '--memory', 'lots'], /"lots" is not a size/],
     [['boot', '--frob'], /Unknown option '--frob'/],
     [['boot', 'disk.vhdx'], /unexpected argument "disk\.vhdx"/],
-    [['boot', '--disk', 'a.vhdx,bus=usb'], /"bus=usb" is neither/],
+    [['boot', '--disk', 'a.vhdx,bus=usb'], /"bus=usb" is none/],
     [['nbd', '--disk', 'a.vhdx'], /--socket PATH is missing/],
     [['disk', 'create', 'a.vhdx', '10q'], /"10q" is not a size/],
     [['disk', 'info'], /give one FILE/],

@@ -21,11 +21,15 @@ export interface DiskUnitOptions {
   readonly unmap?: boolean
   /** Longest transfer in bytes that page B0h tells. Default 256 KiB. */
   readonly maxTransferBytes?: number
+  /** Longest WRITE SAME in bytes, told by page B0h too. Default 8 MiB or `maxTransferBytes`, whichever is less. */
+  readonly maxWriteSameBytes?: number
   /** The initiator's place at the disk's persistent reservations; without it those commands are not known. */
   readonly nexus?: Nexus
   /** Raise 6/29/00 for the first command. Hyper-V does not. Default false. */
   readonly powerOnAttention?: boolean
 }
+
+const DEFAULT_MAX_WRITE_SAME = 8 * 1024 * 1024
 
 /** A direct-access disk at one controller. */
 export class DiskUnit implements LogicalUnit, Disk {
@@ -36,6 +40,7 @@ export class DiskUnit implements LogicalUnit, Disk {
   readonly writeCache: boolean
   readonly unmap: boolean
   readonly maxTransferBytes: number
+  readonly maxWriteSameBytes: number
   readonly nexus: Nexus | undefined
   readonly storedSense = new Uint8Array(SENSE_BYTES)
   readonly #attentions = new UnitAttentions()
@@ -60,6 +65,7 @@ export class DiskUnit implements LogicalUnit, Disk {
     this.writeCache = options.writeCache ?? true
     this.unmap = options.unmap ?? true
     this.maxTransferBytes = options.maxTransferBytes ?? 256 * 1024
+    this.maxWriteSameBytes = options.maxWriteSameBytes ?? Math.min(DEFAULT_MAX_WRITE_SAME, this.maxTransferBytes)
     this.nexus = options.nexus
     this.nexus?.onAttention((sense) => this.#attentions.raise(sense))
     this.#knownBytes = backend.sizeBytes

@@ -10,6 +10,8 @@ export interface Disk {
   readonly writeCache: boolean
   readonly unmap: boolean
   readonly maxTransferBytes: number
+  /** Longest WRITE SAME in bytes. */
+  readonly maxWriteSameBytes: number
   readonly nexus: Nexus | undefined
   /** The last sense data, for REQUEST SENSE. */
   readonly storedSense: Uint8Array

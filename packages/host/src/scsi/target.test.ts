@@ -341,6 +341,21 @@ describe('thin provisioning', () => {
     expect(await run(target, cdb10(0x41, 2040, 0), { data, out: true })).toMatchObject(GOOD)
     expect(await run(target, cdb10(0x41, 0, 1), { data: 100, out: true })).toMatchObject(illegal('5/24/00'))
   })
+
+  it('writes the same sector over more than it holds in memory, up to the limit it tells', async () => {
+    const target = new ScsiTarget()
+    const backend = new RamDisk({ sizeBytes: 8 * MIB })
+    const unit = new DiskUnit({ backend, maxWriteSameBytes: 4 * MIB })
+    target.attach({ path: 0, target: 0, lun: 0 }, unit)
+    const limits = await run(target, [0x12, 1, 0xb0, 0, 64, 0], { data: 64 })
+    expect(new DataView(limits.data.buffer).getUint32(40)).toBe(8192)
+    const data = new Uint8Array(512).fill(3)
+    expect(await run(target, cdb16(0x93, u64(1), 6000), { data, out: true })).toMatchObject(GOOD)
+    const back = new Uint8Array(8 * MIB)
+    backend.read(0, back)
+    expect([511, 512, 6000 * 512 + 511, 6001 * 512].map((at) => back[at])).toEqual([0, 3, 3, 0])
+    expect(await run(target, cdb16(0x93, u64(0), 8193), { data, out: true })).toMatchObject(illegal('5/24/00'))
+  })
 })
 
 describe('unit attentions', () => {

@@ -5,8 +5,6 @@ import { putText } from './text.ts'
 
 /** UNMAP takes at most so many ranges at once. */
 export const MAX_UNMAP_DESCRIPTORS = 4096
-/** Longest WRITE SAME in bytes. */
-const MAX_WRITE_SAME_BYTES = 8 * 1024 * 1024
 /** A signature by which Microsoft's initiators know page CFh. */
 const MICROSOFT_SIGNATURE = [
   0x15, 0x8f, 0xa9, 0x89, 0x28, 0xc9, 0x8b, 0x4d, 0x94, 0xcd, 0xef, 0x51, 0xfa, 0xa9, 0x9d, 0x33,
@@ -53,7 +51,7 @@ function identityOf({ backend }: Disk, { path, target, lun }: ScsiRequest): Uint
 
 /** Longest WRITE SAME, in sectors. */
 export function maxWriteSameBlocks(unit: Disk): number {
-  return Math.floor(Math.min(MAX_WRITE_SAME_BYTES, Math.max(unit.maxTransferBytes, unit.sectorSize)) / unit.sectorSize)
+  return Math.max(1, Math.floor(unit.maxWriteSameBytes / unit.sectorSize))
 }
 
 /** Designator by T10 vendor id, binary: "Msft    " and the disk's id. */

@@ -1,4 +1,5 @@
 import { ScsiOpcode, Sense } from '@bis/hyperv-types/scsi'
+import type { DiskBackend } from './backend.ts'
 import { decodeBlockRange } from './block-range.ts'
 import type { Disk } from './disk.ts'
 import { inRange } from './read-write.ts'
@@ -8,6 +9,8 @@ import { maxWriteSameBlocks } from './vital-pages.ts'
 
 const NO_DATA_OUT_BUFFER = 0x01
 const UNMAP_OR_ANCHOR = 0x18
+/** Written at a time, a multiple of every sector size. */
+const FILL_BYTES = 2 ** 20
 
 /** WRITE SAME(10), (16). Page B2h announces no unmapping by it, so those bits are refused. Source: SBC-3 5.43, 5.44. */
 export function writeSame(unit: Disk, request: ScsiRequest): Promise<void> | undefined {
@@ -35,7 +38,14 @@ function fill(unit: Disk, { lba, blocks }: ScsiRequest, pattern: Uint8Array): Pr
   if (length === 0) return undefined
   if (backend.writeZeroes !== undefined && pattern.every((byte) => byte === 0))
     return backend.writeZeroes(offset, length)
-  const content = new Uint8Array(length)
-  for (let at = 0; at < length; at += sectorSize) content.set(pattern, at)
-  return backend.write(offset, content)
+  const content = new Uint8Array(Math.min(length, FILL_BYTES))
+  for (let at = 0; at < content.length; at += sectorSize) content.set(pattern, at)
+  if (length === content.length) return backend.write(offset, content)
+  return fillInPieces(backend, offset, length, content)
+}
+
+async function fillInPieces(backend: DiskBackend, offset: number, length: number, content: Uint8Array): Promise<void> {
+  for (let done = 0; done < length; done += content.length) {
+    await backend.write(offset + done, content.subarray(0, Math.min(content.length, length - done)))
+  }
 }

@@ -41,6 +41,11 @@ export interface BlockDevice {
   flush(): Promise<void>
   /** Tells the disk that a range is not needed; what it reads afterwards is the disk's choice. */
   trim(offset: number, length: number): Promise<void>
+  /**
+   * Makes a range read as zeros, without sending them where the disk can do it by itself; it may give the space back.
+   * A device without the method is written zeros to.
+   */
+  writeZeroes?(offset: number, length: number, options?: WriteOptions): Promise<void>
   /** Calls the listener for every event; returns how to stop. */
   onEvent(listener: (event: BlockDeviceEvent) => void): () => void
 }

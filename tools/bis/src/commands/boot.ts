@@ -13,7 +13,7 @@ export const boot: Command = {
   name: 'boot',
   summary: 'power on a machine, print dmesg, test every device found, power off',
   usage:
-    '[--disk FILE[,bus=scsi|ide][,ro]]… [--nic PORT[,mac=MAC][,vlan=ID]]… [--host RELEASE] [--gen 1|2] [--cpus N] [--memory SIZE] [--stay [--name NAME]]',
+    '[--disk FILE[,bus=scsi|ide][,ro][,dvd]]… [--nic PORT[,mac=MAC][,vlan=ID]]… [--host RELEASE] [--gen 1|2] [--cpus N] [--memory SIZE] [--stay [--name NAME]]',
   options: {
     ...BOOT_OPTIONS,
     stay: { type: 'boolean', help: 'stay on until Ctrl-C or until the guest is shut down' },

@@ -17,7 +17,7 @@ import { VirtualMachine } from '../vm/virtual-machine.ts'
 export const host: Command = {
   name: 'host',
   summary: 'play only the root partition, for guests in other processes (vmbus-user)',
-  usage: '--socket PATH [--disk FILE[,bus=scsi|ide][,ro]]… [--host RELEASE] [--name NAME]',
+  usage: '--socket PATH [--disk FILE[,bus=scsi|ide][,ro][,dvd]]… [--host RELEASE] [--name NAME]',
   options: {
     ...HOST_OPTIONS,
     socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },

@@ -9,12 +9,13 @@ import { serveNbd } from '../nbd/server.ts'
 export const nbd: Command = {
   name: 'nbd',
   summary: "boot, and export the guest's da0 (through storvsc, VMBus and the host) as an NBD server",
-  usage: '--disk FILE[,bus=scsi|ide][,ro] --socket PATH',
+  usage: '--disk FILE[,bus=scsi|ide][,ro][,dvd] --socket PATH',
   options: {
     ...BOOT_OPTIONS,
     socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
   },
-  details: 'Serves any number of clients until Ctrl-C; then the disk is flushed and the machine switched off.',
+  details: `Serves any number of clients until Ctrl-C; then the disk is flushed and the machine switched off.
+"bis disk resize nbd+unix:///?socket=PATH SIZE" changes the disk's size meanwhile.`,
   async run(args, signal) {
     const options = parseBootOptions(args)
     const path = args.text('socket')
@@ -23,7 +24,13 @@ export const nbd: Command = {
     const print = (line: string): void => void process.stderr.write(`${line}\n`)
     await using booted = await BootedMachine.boot(options, options.verbose ? print : () => {})
     const disk = booted.disk('da0')
-    await using server = await serveNbd(new NbdExport(disk, (line) => print(`bis: ${line}`)), path)
+    await using server = await serveNbd(
+      new NbdExport(disk, {
+        print: (line) => print(`bis: ${line}`),
+        ...(options.root.kind === 'inline' ? { resize: (bytes: number) => booted.resizeDisk(disk, bytes) } : {}),
+      }),
+      path,
+    )
     process.stdout.write(`da0 is at nbd+unix:///?socket=${path}\n`)
     await Promise.race([booted.ended(), aborted(signal)])
     await server.close()

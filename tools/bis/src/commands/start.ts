@@ -50,7 +50,7 @@ async function demo(options: BootOptions, steps: Steps, signal: AbortSignal): Pr
     await image.write(0, bytes)
     await image.close()
     steps.done('made a VHDX with a GPT and a FAT file system')
-    const disks = [{ file, bus: 'scsi' as const, readOnly: false }]
+    const disks = [{ file, bus: 'scsi' as const, readOnly: false, optical: false }]
     await tour({ ...options, disks }, hashes, steps, signal)
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -3,6 +3,13 @@ import { DeviceError } from '@bis/hyperv-types'
 import { describeError } from '../cli-error.ts'
 import { NbdErrno } from './protocol.ts'
 
+export interface NbdExportOptions {
+  /** Gets a line when the disk fails a request, once for each kind of failure. */
+  readonly print?: (line: string) => void
+  /** Changes the size of the disk; resolves when the disk has it. Without it clients cannot ask for that. */
+  readonly resize?: (sizeBytes: number) => Promise<void>
+}
+
 /** What a server exports: any range of bytes; the disk below works in blocks. */
 export class NbdExport {
   readonly name: string
@@ -15,10 +22,14 @@ export class NbdExport {
   /** Kinds of failure that were told; once is enough. */
   readonly #told = new Set<string>()
 
-  /** @param print gets a line when the disk fails a request, once for each kind of failure */
-  constructor(disk: BlockDevice, print: (line: string) => void = () => {}) {
+  readonly #resize: ((sizeBytes: number) => Promise<void>) | undefined
+  /** Sizes change one after another. */
+  #resizing: Promise<unknown> = Promise.resolve()
+
+  constructor(disk: BlockDevice, { print = () => {}, resize }: NbdExportOptions = {}) {
     this.#disk = disk
     this.#print = print
+    this.#resize = resize
     this.name = disk.name
     this.description = disk.description
   }
@@ -38,6 +49,22 @@ export class NbdExport {
 
   get canTrim(): boolean {
     return this.#disk.geometry.trim !== undefined
+  }
+
+  get canResize(): boolean {
+    return this.#resize !== undefined && !this.readOnly
+  }
+
+  async resize(sizeBytes: number): Promise<void> {
+    const { name, blockSize } = this
+    const change = this.#resize
+    if (change === undefined) throw new DeviceError('not-supported', `${name}: its size cannot be changed`)
+    if (!(sizeBytes > 0) || sizeBytes % blockSize !== 0) {
+      throw new DeviceError('invalid-argument', `${name}: ${sizeBytes} bytes are not whole blocks of ${blockSize}`)
+    }
+    const turn = this.#resizing.then(() => change(sizeBytes))
+    this.#resizing = turn.catch(() => {})
+    return turn
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {
@@ -73,7 +100,20 @@ export class NbdExport {
     if (end > start) await this.#disk.trim(start, end - start)
   }
 
-  async writeZeroes(offset: number, length: number, durable: boolean): Promise<void> {
+  /** @param hole the space may be given back */
+  async writeZeroes(offset: number, length: number, durable: boolean, hole: boolean): Promise<void> {
+    const { blockSize } = this
+    const start = Math.ceil(offset / blockSize) * blockSize
+    const end = Math.floor((offset + length) / blockSize) * blockSize
+    if (!hole || this.#disk.writeZeroes === undefined || end <= start) {
+      return this.#writeOutZeroes(offset, length, durable)
+    }
+    if (start > offset) await this.#writeOutZeroes(offset, start - offset, durable)
+    await this.#disk.writeZeroes(start, end - start, { durable })
+    if (offset + length > end) await this.#writeOutZeroes(end, offset + length - end, durable)
+  }
+
+  async #writeOutZeroes(offset: number, length: number, durable: boolean): Promise<void> {
     const piece = new Uint8Array(Math.min(length, 1024 * 1024))
     for (let done = 0; done < length; done += piece.length) {
       await this.write(offset + done, piece.subarray(0, Math.min(piece.length, length - done)), durable)
@@ -99,15 +139,17 @@ export class NbdExport {
 
 /** The errno a client gets for a failure of the disk. */
 export function errnoOf(error: unknown): number {
-  if (!(error instanceof DeviceError)) return NbdErrno.io
-  switch (error.code) {
+  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
     case 'read-only':
       return NbdErrno.perm
     case 'out-of-range':
     case 'invalid-argument':
     case 'not-supported':
+    case 'invalid-option':
+    case 'unsupported':
       return NbdErrno.inval
     case 'no-space':
+    case 'out-of-space':
       return NbdErrno.nospc
     case 'removed':
     case 'aborted':

@@ -93,10 +93,11 @@ function requestedName(data: Buffer): string | undefined {
 }
 
 function transmissionFlags(target: NbdExport): number {
-  const { hasFlags, sendFlush, sendFua, canMultiConn, readOnly, sendTrim, sendWriteZeroes } = TransmissionFlag
+  const { hasFlags, sendFlush, sendFua, canMultiConn, readOnly, sendTrim, sendWriteZeroes, sendResize } =
+    TransmissionFlag
   const base = hasFlags | sendFlush | sendFua | canMultiConn
   if (target.readOnly) return base | readOnly
-  return base | sendWriteZeroes | (target.canTrim ? sendTrim : 0)
+  return base | sendWriteZeroes | (target.canTrim ? sendTrim : 0) | (target.canResize ? sendResize : 0)
 }
 
 function exportInfo(target: NbdExport): Buffer {

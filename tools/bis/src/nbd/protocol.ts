@@ -1,4 +1,7 @@
-/** Numbers of the NBD protocol, fixed newstyle (NetworkBlockDevice/nbd, doc/proto.md). All fields are big-endian. */
+/**
+ * Numbers of the NBD protocol, fixed newstyle (NetworkBlockDevice/nbd, doc/proto.md), and of its experimental RESIZE
+ * extension. All fields are big-endian.
+ */
 
 export const INIT_MAGIC = 0x4e42444d41474943n
 export const OPTION_MAGIC = 0x49484156454f5054n
@@ -31,9 +34,10 @@ export const TransmissionFlag = {
   sendTrim: 32,
   sendWriteZeroes: 64,
   canMultiConn: 256,
+  sendResize: 512,
 } as const
 
-export const NbdCommand = { read: 0, write: 1, disconnect: 2, flush: 3, trim: 4, writeZeroes: 6 } as const
+export const NbdCommand = { read: 0, write: 1, disconnect: 2, flush: 3, trim: 4, writeZeroes: 6, resize: 8 } as const
 
 export const CommandFlag = { fua: 1, noHole: 2 } as const
 

@@ -7,6 +7,7 @@ import type { BlockDevice, BlockGeometry } from '@bis/hyperv-types'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { havePrograms } from '../../test/programs.ts'
 import { NbdExport } from './export.ts'
+import { resizeExport } from './resize-client.ts'
 import type { NbdServer } from './server.ts'
 import { serveNbd } from './server.ts'
 
@@ -123,6 +124,39 @@ describe.skipIf(!havePrograms(...programs))(
       expect(disk.bytes.subarray(0, 16_384).every((byte) => byte === 0)).toBe(true)
       const beyond = await run('qemu-io', ['-f', 'raw', '-c', 'read 65000 1000', uri]).catch((error) => error)
       expect(`${beyond.stdout}${beyond.stderr}`).toMatch(/failed|Invalid|beyond/i)
+    })
+
+    it('changes its size when asked to, and a client that comes then sees it', async () => {
+      const disk = new RamDisk(512, 2048)
+      const path = join(folder, 'socket')
+      const resize = async (bytes: number): Promise<void> => {
+        if (bytes > 2 ** 21) throw Object.assign(new Error('full'), { code: 'out-of-space' })
+        Object.assign(disk, { geometry: { ...disk.geometry, blockCount: bytes / 512 } })
+      }
+      server = await serveNbd(new NbdExport(disk, { resize }), path)
+      await resizeExport(path, (now) => now + 2 ** 19)
+      const { stdout } = await run('nbdinfo', ['--size', `nbd+unix:///?socket=${path}`])
+      expect(Number(stdout)).toBe(2 ** 20 + 2 ** 19)
+      await expect(resizeExport(path, () => 2 ** 22)).rejects.toMatchObject({ message: /no space left/ })
+      await expect(resizeExport(path, () => 1000)).rejects.toMatchObject({ message: /cannot have that size/ })
+      await server.close()
+      server = await serveNbd(new NbdExport(disk), path)
+      await expect(resizeExport(path, (now) => now)).rejects.toMatchObject({ message: /cannot change the size/ })
+    })
+
+    it('leaves zeroing to the disk, but for the ends of the range that are not whole blocks', async () => {
+      const disk = new RamDisk(4096, 16)
+      disk.bytes.fill(0x11)
+      const zeroed: [number, number][] = []
+      const writeZeroes = async (offset: number, length: number): Promise<void> => {
+        zeroed.push([offset, length])
+        disk.bytes.fill(0, offset, offset + length)
+      }
+      const uri = await serve(Object.assign(disk, { writeZeroes }))
+      await run('qemu-io', ['-f', 'raw', '-c', 'write -z -u 4000 20000', '-c', 'write -z 40960 4096', uri])
+      expect(zeroed).toEqual([[4096, 16_384]]) // the second one must not leave a hole
+      const expected = new Uint8Array(65_536).fill(0x11).fill(0, 4000, 24_000).fill(0, 40_960, 45_056)
+      expect(Buffer.compare(disk.bytes, expected)).toBe(0)
     })
 
     it('lets requests under way end when it closes, and removes its socket', async () => {

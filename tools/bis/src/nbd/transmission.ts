@@ -7,6 +7,13 @@ import type { SocketReader } from './socket-reader.ts'
 /** Requests of one client that may be under way at once; the next is read when one has ended. */
 const MAX_IN_FLIGHT = 64
 
+const CHANGING: ReadonlySet<number> = new Set([
+  NbdCommand.write,
+  NbdCommand.trim,
+  NbdCommand.writeZeroes,
+  NbdCommand.resize,
+])
+
 interface Request {
   readonly flags: number
   readonly type: number
@@ -73,9 +80,10 @@ async function answer(
 }
 
 function check({ type, offset, length }: Request, target: NbdExport): number {
-  const changes = type === NbdCommand.write || type === NbdCommand.trim || type === NbdCommand.writeZeroes
+  const changes = CHANGING.has(type)
   if (changes && target.readOnly) return NbdErrno.perm
   if (!(Object.values(NbdCommand) as number[]).includes(type)) return NbdErrno.inval
+  if (type === NbdCommand.resize) return target.canResize ? 0 : NbdErrno.perm
   if (type === NbdCommand.flush) return 0
   if (type === NbdCommand.read && length > MAX_REQUEST_BYTES) return NbdErrno.overflow
   if (offset + length > target.size) return type === NbdCommand.write ? NbdErrno.nospc : NbdErrno.inval
@@ -105,7 +113,10 @@ async function perform(
       if (durable) await target.flush()
       return undefined
     case NbdCommand.writeZeroes:
-      await target.writeZeroes(offset, length, durable)
+      await target.writeZeroes(offset, length, durable, (flags & CommandFlag.noHole) === 0)
+      return undefined
+    case NbdCommand.resize:
+      await target.resize(offset)
       return undefined
     default:
       return undefined

@@ -1,12 +1,13 @@
 import { mergeFile, openFile } from '@bis/vhdx/node'
 import { CliError } from '../../cli-error.ts'
+import { nbdSocketOf, resizeExport } from '../../nbd/resize-client.ts'
 import { withProgress } from '../../progress.ts'
 import { formatSize, parseSize } from '../../size.ts'
 import type { DiskVerb } from './verb.ts'
 
 export const resize: DiskVerb = {
-  usage: 'FILE SIZE [--shrink]',
-  summary: 'grow a disk, or with --shrink make it smaller: what lies beyond is lost',
+  usage: 'FILE|URI SIZE [--shrink]',
+  summary: 'grow a disk, or with --shrink make it smaller: what lies beyond is lost; by URI, one that bis nbd exports',
   options: { shrink: { type: 'boolean', help: 'allow a smaller size' } },
   async run(files, args) {
     const [file, text, extra] = files
@@ -14,15 +15,17 @@ export const resize: DiskVerb = {
       throw new CliError('usage', 'bis disk resize: give a FILE and a SIZE')
     }
     const size = parseSize(text, 'SIZE')
-    await using disk = await openFile(file)
-    if (size < disk.sizeBytes && !args.flag('shrink')) {
-      const now = formatSize(disk.sizeBytes)
+    const checked = (now: number): number => {
+      if (size >= now || args.flag('shrink')) return size
       throw new CliError(
         'input',
-        `${file}: has ${now}; a smaller size loses what lies beyond, say --shrink if that is meant`,
+        `${file}: has ${formatSize(now)}; a smaller size loses what lies beyond, say --shrink if that is meant`,
       )
     }
-    await disk.resize(size)
+    const socket = nbdSocketOf(file)
+    if (socket !== undefined) return resizeExport(socket, checked)
+    await using disk = await openFile(file)
+    await disk.resize(checked(disk.sizeBytes))
     await disk.close()
   },
 }
