@@ -6,3 +6,6 @@ export function fuzzRuns(usual: number): number
 
 /** A time limit in milliseconds that grows with the number of cases. */
 export function fuzzTimeout(usual: number): number
+
+/** Tells a long run (`npm run fuzz`) how many cases a test has made. */
+export function fuzzCases(what: string, count: number): void

@@ -1,3 +1,5 @@
+import { appendFileSync } from 'node:fs'
+
 /** How much longer than usual random tests run: BIS_FUZZ=50 makes fifty times as many cases. */
 const FACTOR = positive('BIS_FUZZ', 1)
 
@@ -12,6 +14,12 @@ export function fuzzRuns(usual) {
 /** A time limit that grows with the number of cases, in milliseconds. */
 export function fuzzTimeout(usual) {
   return Math.ceil(usual * Math.max(1, FACTOR))
+}
+
+/** Tells a long run how many cases a test has made. */
+export function fuzzCases(what, count) {
+  const report = process.env.BIS_FUZZ_REPORT
+  if (report !== undefined) appendFileSync(report, `${count} ${what}\n`)
 }
 
 function positive(name, usual) {

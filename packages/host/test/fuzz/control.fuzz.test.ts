@@ -1,4 +1,5 @@
-import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { Corpus } from '@bis/build/corpus'
+import { fuzzCases, fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import { SeededRandom } from '@bis/hyperv-types'
 import type { ControlMessage } from '@bis/hyperv-types/vmbus'
 import { encodeControlMessage, encodeGpaRanges, parseControlMessage } from '@bis/hyperv-types/vmbus'
@@ -22,6 +23,8 @@ CONTACT_WITH_FEATURES.set([14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 2, 0
 class Run {
   readonly control: ControlPlane
   readonly sent: Map<string, number>
+  /** What this run has shown of the host. */
+  readonly features = new Set<string>()
   readonly #random: SeededRandom
   readonly #late: (() => void)[] = []
   /** Ids that the guest knows: told by an offer, and not released or reset since. */
@@ -163,6 +166,7 @@ class Run {
     const ok = !('status' in message.body) || message.body.status === 0
     const what = ok ? message.name : `${message.name} failed`
     this.sent.set(what, (this.sent.get(what) ?? 0) + 1)
+    this.features.add(`${this.control.state.at}: ${what}`)
     if (message.name === 'OFFER_CHANNEL') {
       const { child_relid: id, offer } = message.body
       if (!this.#mayOffer) throw new Error('offer before REQUEST_OFFERS')
@@ -202,9 +206,14 @@ class Run {
       releaseGpadl: (record, handle) => soonOrLate(() => this.control.gpadlReleased(record, handle)),
       channelGone: () => {},
       transportConnect: () => false,
-      violation: () => {},
+      violation: (cause, text) => this.features.add(`${this.control.state.at}: ${cause}: ${shape(text)}`),
     }
   }
+}
+
+/** A line of the log without its numbers. */
+function shape(text: string): string {
+  return text.replaceAll(/0x[0-9a-f]+|[0-9a-f-]{36}|[0-9]+/g, '#')
 }
 
 const REACHED = [
@@ -223,15 +232,20 @@ describe('control plane', () => {
     `[GM-10] [HH-05] [HH-08] [HH-10] keeps its invariants over ${SEQUENCES} random sequences`,
     () => {
       const sent = new Map<string, number>()
-      for (let seed = fuzzSeed; seed < fuzzSeed + SEQUENCES; seed++) {
+      const corpus = new Corpus<number>(new URL('corpus/control.jsonl', import.meta.url))
+      const kept = [...corpus.inputs]
+      for (let i = -kept.length; i < SEQUENCES; i++) {
+        const seed = kept[i + kept.length] ?? fuzzSeed + i
         const run = new Run(seed, sent)
         try {
           for (let step = 0; step < STEPS; step++) run.step()
           run.finish()
+          corpus.note(seed, run.features)
         } catch (error) {
           throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error })
         }
       }
+      fuzzCases(`steps of guests against the host; ${corpus.size} kinds of outcome`, SEQUENCES * STEPS)
       // The sequences are worth nothing when they do not get anywhere.
       for (const what of REACHED) expect(sent.get(what) ?? 0, what).toBeGreaterThan(SEQUENCES / 100)
       if (process.env['BIS_FUZZ_SHOW'] !== undefined) console.log(Object.fromEntries(sent))

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { fuzzCases, fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import {
   encodeFrame,
   encodeHello,
@@ -215,6 +215,7 @@ describe('a vmbus-user server', () => {
         }),
         { numRuns: fuzzRuns(150), seed: fuzzSeed },
       )
+      fuzzCases('connections of strangers at the socket', fuzzRuns(150))
     },
     fuzzTimeout(30_000),
   )

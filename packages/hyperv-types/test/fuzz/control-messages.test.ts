@@ -1,4 +1,4 @@
-import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { fuzzCases, fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import {
@@ -29,6 +29,7 @@ it(
       }),
       { numRuns: fuzzRuns(5000), seed: fuzzSeed },
     )
+    fuzzCases('control messages parsed', fuzzRuns(5000))
   },
   fuzzTimeout(20_000),
 )
@@ -56,6 +57,7 @@ it(
       }),
       { numRuns: fuzzRuns(5000), seed: fuzzSeed },
     )
+    fuzzCases('range lists', fuzzRuns(5000))
   },
   fuzzTimeout(20_000),
 )

@@ -1,4 +1,5 @@
-import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { Corpus } from '@bis/build/corpus'
+import { fuzzCases, fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import { SeededRandom } from '@bis/hyperv-types'
 import type { Packet, RingConsumer, RingProducer } from '@bis/hyperv-types/ring'
 import {
@@ -39,6 +40,8 @@ class Victim {
   readonly xfer = new XferPageRanges()
   reports = 0
   packets = 0
+  /** What the case at hand has shown. */
+  readonly features = new Set<string>()
 
   constructor(bed: RingBed) {
     this.window = bed.ring(RING_BYTES + 2 * GUARD_BYTES)
@@ -63,6 +66,8 @@ class Victim {
     if (packet.bytes.length >= 1 && packet.bytes[length - 1] === GUARD)
       expect.unreachable('a byte from outside the ring')
     const gpa = this.gpa.read(packet)
+    this.features.add(`packet ${packet.type}`)
+    this.features.add(`gpa ${gpa}`)
     if (gpa === RangeFault.NONE) {
       for (let i = 0; i < this.gpa.count; i++) {
         for (let page = 0; page < this.gpa.pageCount(i); page++) {
@@ -70,7 +75,9 @@ class Victim {
         }
       }
     }
-    if (this.xfer.read(packet, 65_536) === RangeFault.NONE) {
+    const xfer = this.xfer.read(packet, 65_536)
+    this.features.add(`xfer ${xfer}`)
+    if (xfer === RangeFault.NONE) {
       for (let i = 0; i < this.xfer.count; i++) {
         if (this.xfer.offset(i) + this.xfer.length(i) > 65_536) expect.unreachable('a range outside the buffer')
       }
@@ -163,6 +170,7 @@ function useConsumer(victim: Victim, consumer: RingConsumer, random: SeededRando
   switch (random.below(5)) {
     case 0: {
       const found = (random.below(2) === 0 ? consumer.next() : consumer.read()) & ~SIGNAL_PRODUCER
+      victim.features.add(`found ${found}`)
       if (found === ReadResult.PACKET) victim.onPacket(consumer.packet)
       else if (found === ReadResult.OVERSIZED) victim.onOversized(consumer.packet)
       else if ((found === ReadResult.CORRUPT) !== (consumer.corruption !== undefined))
@@ -180,6 +188,7 @@ function useConsumer(victim: Victim, consumer: RingConsumer, random: SeededRando
       return
     default: {
       const result = consumer.drain(victim, 1 + random.below(300))
+      victim.features.add(`drain ${result}`)
       if (consumer.corruption !== undefined && result !== DrainResult.CORRUPT)
         expect.unreachable(`drain said ${result}`)
     }
@@ -188,18 +197,20 @@ function useConsumer(victim: Victim, consumer: RingConsumer, random: SeededRando
 
 const PAYLOAD = new Uint8Array(2048).fill(0x11)
 
-function useProducer(producer: RingProducer, random: SeededRandom): void {
+function useProducer(victim: Victim, producer: RingProducer, random: SeededRandom): void {
   const length = random.below(2048)
   const result =
     random.below(3) === 0
       ? producer.put(6, 0, 1, 0, NO_BYTES, 0, PAYLOAD, 0, length)
       : producer.write(6, 0, 1, 0, NO_BYTES, 0, PAYLOAD, 0, length)
-  if (random.below(4) === 0) producer.publish()
+  victim.features.add(`write ${result}`)
+  if (random.below(4) === 0) victim.features.add(`publish ${producer.publish()}`)
   if (result === WriteResult.RING_CORRUPT && producer.corruption === undefined)
     expect.unreachable('dead without a reason')
 }
 
 function play(victim: Victim, bed: RingBed, seed: number): void {
+  victim.features.clear()
   const random = new SeededRandom(seed)
   fill(victim, random)
   for (let i = random.below(3); i > 0; i--) mutate(victim, random)
@@ -209,7 +220,7 @@ function play(victim: Victim, bed: RingBed, seed: number): void {
   let dead: string | undefined
   for (let step = 0; step < 6; step++) {
     if (consumer !== undefined) useConsumer(victim, consumer, random)
-    if (producer !== undefined) useProducer(producer, random)
+    if (producer !== undefined) useProducer(victim, producer, random)
     const end = consumer ?? producer
     // Terminal, with one report: what killed the ring stays what killed it.
     if (dead !== undefined && end?.corruption !== dead) expect.unreachable(`${dead}, then ${end?.corruption}`)
@@ -217,7 +228,10 @@ function play(victim: Victim, bed: RingBed, seed: number): void {
     if (dead !== undefined && step < 4 && random.below(2) === 0) initRing(victim.ring)
     else mutate(victim, random)
   }
-  if (dead !== undefined) victim.reports++
+  if (dead !== undefined) {
+    victim.reports++
+    victim.features.add(`${write ? 'producer' : 'consumer'} dead: ${dead.replaceAll(/[0-9]+/g, '#')}`)
+  }
   consumer?.close()
   producer?.close()
 }
@@ -229,10 +243,13 @@ describe.each(beds)('$name under a hostile peer', (bed) => {
     '[RB-08] [RB-07] never throws, never leaves the ring, and dies once',
     async () => {
       const victim = new Victim(bed)
-      for (let i = 0; i < CASES; i++) {
-        const seed = fuzzSeed + i
+      const corpus = new Corpus<number>(new URL('corpus/ring.jsonl', import.meta.url))
+      const kept = [...corpus.inputs]
+      for (let i = -kept.length; i < CASES; i++) {
+        const seed = kept[i + kept.length] ?? fuzzSeed + i
         try {
           play(victim, bed, seed)
+          corpus.note(seed, victim.features)
           if (i % 64 === 0) victim.expectGuards()
           // The test runner wants to hear from a long run.
           if (i % 10_000 === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -241,6 +258,7 @@ describe.each(beds)('$name under a hostile peer', (bed) => {
         }
       }
       victim.expectGuards()
+      fuzzCases(`rings, ${bed.name}; ${corpus.size} kinds of outcome`, CASES)
       if (CASES >= 1000) {
         expect(victim.reports).toBeGreaterThan(CASES / 10)
         expect(victim.packets).toBeGreaterThan(CASES / 10)

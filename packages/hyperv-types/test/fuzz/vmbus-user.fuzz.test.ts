@@ -1,4 +1,5 @@
-import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { Corpus } from '@bis/build/corpus'
+import { fuzzCases, fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -10,11 +11,16 @@ import {
   FrameType,
 } from '../../src/vmbus-user/index.ts'
 
-/** Frames that a peer sent by the rules, with some bytes changed. */
+const RUNS = fuzzRuns(5000)
+const corpus = new Corpus<string>(new URL('corpus/vmbus-user.jsonl', import.meta.url))
+const kept = corpus.inputs.map((hex) => Uint8Array.from(Buffer.from(hex, 'hex')))
+
+/** Frames that a peer sent by the rules, or a stream of the corpus, with some bytes changed. */
 const stream = fc
   .record({
     frames: fc.array(
       fc.constantFrom(
+        ...kept,
         encodeHello(2),
         encodeError(2, 'text'),
         encodeMemory([{ gpa: 0, byteLength: 4096, path: '/dev/shm/x', fileOffset: 0 }]),
@@ -33,6 +39,10 @@ const stream = fc
     for (const [at, byte] of changes) if (at < bytes.length) bytes[at] = byte
     return bytes
   })
+
+function featureOf(text: string): string {
+  return text.replaceAll(/0x[0-9a-f]+|[0-9]{2,}|"[^"]*"/g, '#')
+}
 
 function read(chunks: readonly Uint8Array[]): string[] {
   const reader = new FrameReader()
@@ -66,10 +76,17 @@ describe('vmbus-user frames', () => {
             chunks.push(bytes.subarray(at, at + size))
             at += size
           }
-          expect(read(chunks)).toEqual(read([bytes]))
+          const seen = read([bytes])
+          expect(read(chunks)).toEqual(seen)
+          corpus.note(Buffer.from(bytes).toString('hex'), seen.map(featureOf))
         }),
-        { numRuns: fuzzRuns(5000), seed: fuzzSeed },
+        {
+          numRuns: RUNS,
+          seed: fuzzSeed,
+          examples: kept.map((bytes): [Uint8Array, number[]] => [bytes, [3]]),
+        },
       )
+      fuzzCases(`streams of vmbus-user frames; ${corpus.size} kinds of outcome`, RUNS)
     },
     fuzzTimeout(20_000),
   )

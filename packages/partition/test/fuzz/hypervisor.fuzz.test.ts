@@ -1,4 +1,4 @@
-import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { fuzzCases, fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import { GuestMemory, ManualClock } from '@bis/hyperv-types'
 import { HypercallCode, Msr, PrivilegeHigh } from '@bis/hyperv-types/hypervisor'
 import fc from 'fast-check'
@@ -123,6 +123,7 @@ describe('a hypervisor under a guest that does anything', () => {
         ),
         { numRuns: fuzzRuns(400), seed: fuzzSeed },
       )
+      fuzzCases('programs of guests against the hypervisor', fuzzRuns(400))
       expect(neighboursRoot.notes).toEqual([])
       expect(neighbour.memory.bytesAt(0, 4096).every((byte) => byte === 0)).toBe(true)
     },

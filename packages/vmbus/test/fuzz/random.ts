@@ -34,14 +34,3 @@ export class Random {
     return Uint8Array.from({ length }, () => this.next() & 0xff)
   }
 }
-
-/** Cases to run: few by default, as many as BIS_FUZZ_CASES says in a longer run. */
-export function caseCount(byDefault: number): number {
-  const wanted = Number(process.env['BIS_FUZZ_CASES'] ?? byDefault)
-  return Number.isSafeInteger(wanted) && wanted > 0 ? wanted : byDefault
-}
-
-/** Where the seeds begin: BIS_FUZZ_SEED repeats a failing one. */
-export function firstSeed(): number {
-  return Number(process.env['BIS_FUZZ_SEED'] ?? 1)
-}
