@@ -29,6 +29,12 @@ describe('PageAllocator', () => {
     expect(allocator().allocate(1).gpa).not.toBe(0)
   })
 
+  it('keeps pages below 4 GiB for those who need them', () => {
+    const pages = allocator()
+    for (let page = 0; page < 32; page++) expect(pages.allocate(1).gpa).toBeGreaterThanOrEqual(2 ** 32)
+    expect(pages.allocate(1).gpa).toBeLessThan(2 ** 32)
+  })
+
   it('refuses a run freed twice, and one that was leaked', () => {
     const pages = allocator()
     const run = pages.allocate(1)

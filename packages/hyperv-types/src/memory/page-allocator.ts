@@ -27,6 +27,7 @@ interface FreeExtent {
 
 /** Pages kept back at address 0, so that no allocation has the address that the wire uses for "none". */
 const RESERVED_LOW_BYTES = 1024 * 1024
+const FOUR_GIB = 2 ** 32
 
 /**
  * The guest's allocator of physical pages: first fit, lowest address first. Every run is zeroed when it is
@@ -75,22 +76,17 @@ export class PageAllocator {
   }
 
   /**
-   * Allocates contiguous zeroed pages.
+   * Allocates contiguous zeroed pages: above 4 GiB where there are some, as FreeBSD does, because what lies below is
+   * kept for those who can reach nothing else.
    * @throws MemoryError `exhausted` when no free extent is long enough.
    */
   allocate(pageCount: number, constraint: PageConstraint = {}): PageRun {
     if (!Number.isInteger(pageCount) || pageCount <= 0) {
       throw new MemoryError('bad-region', `cannot allocate ${pageCount} pages`)
     }
-    const from = constraint.from ?? 0
-    const below = constraint.below ?? Number.MAX_SAFE_INTEGER
-    for (const [index, extent] of this.#free.entries()) {
-      const gpa = Math.max(extent.gpa, from)
-      const end = Math.min(extent.gpa + extent.pages * PAGE_SIZE, below)
-      if (gpa + pageCount * PAGE_SIZE > end) continue
-      this.#take(index, extent, gpa, pageCount)
-      return this.#handOut(gpa, pageCount)
-    }
+    const { from = 0, below = Number.MAX_SAFE_INTEGER } = constraint
+    const gpa = this.#find(pageCount, Math.max(from, FOUR_GIB), below) ?? this.#find(pageCount, from, below)
+    if (gpa !== undefined) return this.#handOut(gpa, pageCount)
     throw new MemoryError('exhausted', `no ${pageCount} contiguous guest pages are free; give the machine more memory`)
   }
 
@@ -122,6 +118,18 @@ export class PageAllocator {
     this.#forget(run)
     this.#shares.delete(run)
     this.#leakedPages += run.pageCount
+  }
+
+  /** Takes pages from where they fit first. @returns undefined when they fit nowhere */
+  #find(pageCount: number, from: number, below: number): number | undefined {
+    for (const [index, extent] of this.#free.entries()) {
+      const gpa = Math.max(extent.gpa, from)
+      const end = Math.min(extent.gpa + extent.pages * PAGE_SIZE, below)
+      if (gpa + pageCount * PAGE_SIZE > end) continue
+      this.#take(index, extent, gpa, pageCount)
+      return gpa
+    }
+    return undefined
   }
 
   #handOut(gpa: number, pageCount: number): PageRun {
