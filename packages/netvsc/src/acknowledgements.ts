@@ -1,7 +1,7 @@
 import type { Channel } from '@bis/hyperv-types'
 import { SendStatus } from '@bis/hyperv-types'
 import { NvspMessageType } from '@bis/hyperv-types/network'
-import { PacketType } from '@bis/hyperv-types/ring'
+import { PacketType, PrivateBuffer, scriptEngine } from '@bis/hyperv-types/ring'
 import type { NetvscStatistics } from './statistics.ts'
 
 const BYTES = 8
@@ -19,15 +19,16 @@ export class Acknowledgements {
   readonly #slots: number
   #from = 0
   #count = 0
-  readonly #message = new Uint8Array(BYTES)
-  readonly #view = new DataView(this.#message.buffer)
+  /** Where the ring takes it from fastest. */
+  readonly #message: PrivateBuffer
 
   constructor(channel: Channel, slots: number, statistics: NetvscStatistics) {
     this.#channel = channel
     this.#statistics = statistics
     this.#slots = slots
     this.#book = new Uint32Array(slots * WORDS)
-    this.#view.setUint32(0, NvspMessageType.SEND_RNDIS_PKT_COMPLETE, true)
+    this.#message = new PrivateBuffer(channel.ringEngine ?? scriptEngine, BYTES)
+    this.#message.view.setUint32(0, NvspMessageType.SEND_RNDIS_PKT_COMPLETE, true)
   }
 
   /** Those that wait for room. */
@@ -60,8 +61,14 @@ export class Acknowledgements {
     }
   }
 
+  /** Lets go of private memory. */
+  close(): void {
+    this.#message.close()
+  }
+
   #put(low: number, high: number, status: number): SendStatus {
-    this.#view.setUint32(4, status, true)
-    return this.#channel.send(PacketType.completion, 0, low, high, undefined, 0, this.#message, 0, BYTES)
+    const { bytes, view } = this.#message
+    view.setUint32(4, status, true)
+    return this.#channel.send(PacketType.completion, 0, low, high, undefined, 0, bytes, 0, BYTES)
   }
 }

@@ -104,6 +104,7 @@ export class ReceivePath {
   /** Lets go of private memory; no packet comes after this. */
   close(): void {
     this.#arena.close()
+    this.#acknowledgements.close()
   }
 
   #take(packet: Packet): boolean {

@@ -155,8 +155,10 @@ export class NetvscSession {
         )
       }
     }
-    for (const queue of this.queues.splice(0)) queue.free(this.channel.pages)
-    // Not a loop: there are holes when not all sub-channels came.
+    // No loops: there are holes when not all sub-channels came.
+    this.queues.splice(0).forEach((queue) => {
+      queue.free(this.channel.pages)
+    })
     this.paths.splice(0).forEach((path) => {
       path.close()
     })
@@ -363,7 +365,9 @@ export class NetvscSession {
     } catch (error) {
       if (signal.aborted) throw error
       for (const channel of opened) await channel.close()
-      this.queues.length = 1
+      this.queues.splice(1).forEach((queue) => {
+        queue.free(this.channel.pages)
+      })
       this.paths.splice(1).forEach((path) => {
         path.close()
       })
@@ -408,7 +412,10 @@ export class NetvscSession {
 
   /** The limits of INITIALIZE_C are in force from now on; nothing was sent before. */
   #rebuildQueues(): void {
-    this.queues = this.queues.map(({ channel }) => this.#makeQueue(channel))
+    this.queues = this.queues.map((queue) => {
+      queue.free(this.channel.pages)
+      return this.#makeQueue(queue.channel)
+    })
   }
 
   #makeQueue(channel: Channel): TransmitQueue {

@@ -2,7 +2,7 @@ import type { Channel, FrameOffload, PageAllocator, PageRun } from '@bis/hyperv-
 import { PAGE_SIZE, SendStatus, TransmitStatus } from '@bis/hyperv-types'
 import { copyBytes, EtherType } from '@bis/hyperv-types/ethernet'
 import { NVSP_NO_SEND_SECTION, NvspChannelType, NvspMessageType, NvspStatus } from '@bis/hyperv-types/network'
-import { PacketType, RangeList } from '@bis/hyperv-types/ring'
+import { PacketType, PrivateBuffer, RangeList, scriptEngine } from '@bis/hyperv-types/ring'
 import { frameHeaderBytes, writeFrameHeader } from './frame-encoder.ts'
 import type { RndisLimits } from './rndis-exchange.ts'
 import type { SendSections } from './send-sections.ts'
@@ -11,6 +11,8 @@ import type { NetvscStatistics } from './statistics.ts'
 /** A large frame's pages: one for the header, which must lie in one range, and 64 KiB and a little for the frame. */
 const LARGE_PAGES = 18
 export const MOST_FRAME_BYTES = (LARGE_PAGES - 1) * PAGE_SIZE
+const MESSAGE_BYTES = 40
+const LIST_BYTES = 8 + LARGE_PAGES * 16
 const NONE = -1
 
 export interface TransmitParts {
@@ -53,9 +55,9 @@ export class TransmitQueue {
   readonly #frames: Int32Array
   readonly #buffers: PageRun[] = []
   readonly #freeBuffers: number[] = []
-  readonly #list = new RangeList(new Uint8Array(8 + LARGE_PAGES * 16))
-  readonly #message = new Uint8Array(40)
-  readonly #view = new DataView(this.#message.buffer)
+  /** The message, and a range list behind it: where the ring takes both from fastest. */
+  readonly #private: PrivateBuffer
+  readonly #list: RangeList
   #batching = false
   /** Section that is being filled, and what is in it. */
   #open = NONE
@@ -73,8 +75,11 @@ export class TransmitQueue {
     this.#section = new Int32Array(count).fill(NONE)
     this.#large = new Int32Array(count).fill(NONE)
     this.#frames = new Int32Array(count)
-    this.#view.setUint32(0, NvspMessageType.SEND_RNDIS_PKT, true)
-    this.#view.setUint32(4, NvspChannelType.DATA, true)
+    const memory = new PrivateBuffer(parts.channel.ringEngine ?? scriptEngine, MESSAGE_BYTES + LIST_BYTES)
+    memory.view.setUint32(0, NvspMessageType.SEND_RNDIS_PKT, true)
+    memory.view.setUint32(4, NvspChannelType.DATA, true)
+    this.#list = new RangeList(memory.bytes.subarray(MESSAGE_BYTES))
+    this.#private = memory
   }
 
   get descriptors(): number {
@@ -128,8 +133,8 @@ export class TransmitQueue {
     if (this.#open === NONE) return true
     const descriptor = this.#freeCount === 0 ? NONE : (this.#free[this.#freeCount - 1] ?? NONE)
     if (descriptor === NONE) return false
-    this.#view.setUint32(8, this.#open, true)
-    this.#view.setUint32(12, this.#openBytes, true)
+    this.#private.view.setUint32(8, this.#open, true)
+    this.#private.view.setUint32(12, this.#openBytes, true)
     this.#section[descriptor] = this.#open
     this.#frames[descriptor] = this.#openFrames
     const status = this.#send(PacketType.dataInBand, descriptor, undefined, 0)
@@ -182,8 +187,9 @@ export class TransmitQueue {
     return sections.free > 0 || this.#freeBuffers.length > 0 || this.#buffers.length < largeBuffers
   }
 
-  /** Gives the large buffers back; only when the host has nothing any more. */
+  /** Gives all memory back; only when the host has nothing any more. */
   free(pages: PageAllocator): void {
+    this.#private.close()
     for (const run of this.#buffers.splice(0)) pages.free(run)
     this.#freeBuffers.length = 0
   }
@@ -255,8 +261,8 @@ export class TransmitQueue {
       list.addRange(Math.min(PAGE_SIZE, length - done), 0)
       list.addPfn(run.pfn + page)
     }
-    this.#view.setUint32(8, NVSP_NO_SEND_SECTION, true)
-    this.#view.setUint32(12, 0, true)
+    this.#private.view.setUint32(8, NVSP_NO_SEND_SECTION, true)
+    this.#private.view.setUint32(12, 0, true)
     const descriptor = this.#free[this.#freeCount - 1] ?? NONE
     this.#large[descriptor] = buffer
     this.#frames[descriptor] = 1
@@ -279,7 +285,8 @@ export class TransmitQueue {
   /** The book is written before the host can see the packet. */
   #send(type: number, descriptor: number, header: Uint8Array | undefined, headerLength: number): SendStatus {
     const { messageBytes } = this.#parts
-    const status = this.channel.send(type, 1, descriptor + 1, 0, header, headerLength, this.#message, 0, messageBytes)
+    const { bytes } = this.#private
+    const status = this.channel.send(type, 1, descriptor + 1, 0, header, headerLength, bytes, 0, messageBytes)
     if (status === SendStatus.full) this.#ringFull = true
     return status
   }

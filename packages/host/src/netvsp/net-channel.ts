@@ -1,7 +1,7 @@
 import type { HostChannel, Packet } from '@bis/hyperv-types'
 import { SendStatus } from '@bis/hyperv-types'
 import { NvspMessageType, NvspStatus, nvspMessage } from '@bis/hyperv-types/network'
-import { PacketType } from '@bis/hyperv-types/ring'
+import { PacketType, PrivateBuffer, scriptEngine } from '@bis/hyperv-types/ring'
 import type { AdapterCounters } from './counters.ts'
 import { FrameParser } from './frame-parser.ts'
 import { Gatherer } from './gather.ts'
@@ -35,10 +35,12 @@ export interface NetChannelOwner {
 export class NetChannel {
   readonly channel: HostChannel
   queue: ReceiveQueue | undefined
-  /** The answer to the message in hand. */
+  /** The answer to the control message in hand. */
   readonly reply = new Uint8Array(nvspMessage.size)
   readonly replyView = new DataView(this.reply.buffer)
   readonly #owner: NetChannelOwner
+  /** Completion of a packet; where the ring takes it from fastest. */
+  readonly #completion: PrivateBuffer
   readonly #gather: Gatherer
   readonly #parser: FrameParser
   /** Answers that found no room: id words, and the message. */
@@ -47,7 +49,10 @@ export class NetChannel {
   constructor(channel: HostChannel, owner: NetChannelOwner) {
     this.channel = channel
     this.#owner = owner
-    this.#gather = new Gatherer(channel.memory, channel.ringEngine)
+    const engine = channel.ringEngine ?? scriptEngine
+    this.#completion = new PrivateBuffer(engine, nvspMessage.size)
+    this.#completion.view.setUint32(0, NvspMessageType.SEND_RNDIS_PKT_COMPLETE, true)
+    this.#gather = new Gatherer(channel.memory, engine)
     this.#parser = new FrameParser(owner.counters)
   }
 
@@ -71,12 +76,20 @@ export class NetChannel {
     this.reply.fill(0)
     const answered = owner.control(this, type, packet)
     // A message without an answer of its own is still completed when the guest asks for it.
-    this.#answer(packet, answered ? owner.messageBytes : 0)
+    this.#answer(packet, this.reply, answered ? owner.messageBytes : 0)
   }
 
   /** Lets go of private memory; no packet comes after this. */
   close(): void {
+    this.dropQueue()
+    this.#completion.close()
     this.#gather.close()
+  }
+
+  /** The receive buffer has gone. */
+  dropQueue(): void {
+    this.queue?.close()
+    this.queue = undefined
   }
 
   onBatchEnd(): void {
@@ -148,18 +161,15 @@ export class NetChannel {
   }
 
   #answerStatus(packet: Packet, status: NvspStatus): void {
-    if ((packet.flags & COMPLETION_REQUESTED) === 0) return
-    this.reply.fill(0)
-    this.replyView.setUint32(0, NvspMessageType.SEND_RNDIS_PKT_COMPLETE, true)
-    this.replyView.setUint32(4, status, true)
-    this.#answer(packet, this.#owner.messageBytes)
+    this.#completion.view.setUint32(4, status, true)
+    this.#answer(packet, this.#completion.bytes, this.#owner.messageBytes)
   }
 
-  #answer(packet: Packet, length: number): void {
+  #answer(packet: Packet, bytes: Uint8Array, length: number): void {
     if ((packet.flags & COMPLETION_REQUESTED) === 0) return
     const { transactionIdLow: low, transactionIdHigh: high } = packet
-    if (this.#send(low, high, this.reply, length) !== SendStatus.full) return
-    this.#unsent.push({ low, high, length, bytes: this.reply.slice(0, length) })
+    if (this.#send(low, high, bytes, length) !== SendStatus.full) return
+    this.#unsent.push({ low, high, length, bytes: bytes.slice(0, length) })
     // Nothing more is taken until the guest reads, so what waits is bounded.
     this.channel.pause()
   }

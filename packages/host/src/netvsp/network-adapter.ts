@@ -499,7 +499,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   #dropReceiveBuffer(): void {
     this.#pool = undefined
     this.#outbox = undefined
-    for (const channel of this.#channels) if (channel !== undefined) channel.queue = undefined
+    for (const channel of this.#channels) channel?.dropQueue()
     if (this.session.phase === 'running') this.session.phase = 'revoked'
   }
 

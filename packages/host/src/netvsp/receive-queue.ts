@@ -7,7 +7,7 @@ import {
   PACKET_ID_VERSION,
   PacketIdFlag,
 } from '@bis/hyperv-types/network'
-import { PacketType, RangeList } from '@bis/hyperv-types/ring'
+import { PacketType, PrivateBuffer, RangeList, scriptEngine } from '@bis/hyperv-types/ring'
 import type { AdapterCounters } from './counters.ts'
 import type { ReceiveInfo } from './receive-header.ts'
 import { MOST_RECEIVE_HEADER_BYTES, writeReceiveHeader } from './receive-header.ts'
@@ -29,7 +29,9 @@ export class ReceiveQueue {
   /** What the pool's heads of this queue hold. */
   readonly #mark: number
   readonly #list: RangeList
-  readonly #message = new Uint8Array(40)
+  /** The range list, and the message behind it: where the ring takes both from fastest. */
+  readonly #private: PrivateBuffer
+  readonly #message: Uint8Array
   readonly #messageBytes: number
   /** Where a header is made that has to go to scattered pages. */
   readonly #header = new Uint8Array(MOST_RECEIVE_HEADER_BYTES)
@@ -52,11 +54,14 @@ export class ReceiveQueue {
     this.#maxRanges = limits.maxRanges
     this.#messageBytes = limits.messageBytes
     this.#mark = channel.subIndex + 1
-    this.#list = new RangeList(new Uint8Array(8 + 8 * limits.maxRanges))
-    const message = new DataView(this.#message.buffer)
-    message.setUint32(0, NvspMessageType.SEND_RNDIS_PKT, true)
-    message.setUint32(4, NvspChannelType.DATA, true)
-    message.setUint32(8, NVSP_NO_SEND_SECTION, true)
+    const listBytes = 8 + 8 * limits.maxRanges
+    const memory = new PrivateBuffer(channel.ringEngine ?? scriptEngine, listBytes + limits.messageBytes)
+    this.#private = memory
+    this.#list = new RangeList(memory.bytes.subarray(0, listBytes))
+    this.#message = memory.bytes.subarray(listBytes)
+    memory.view.setUint32(listBytes, NvspMessageType.SEND_RNDIS_PKT, true)
+    memory.view.setUint32(listBytes + 4, NvspChannelType.DATA, true)
+    memory.view.setUint32(listBytes + 8, NVSP_NO_SEND_SECTION, true)
   }
 
   /** @returns false when the frame was dropped */
@@ -142,6 +147,11 @@ export class ReceiveQueue {
     this.#ranges = 0
     this.#blocked = false
     this.#list.clear(this.#pool.setId)
+  }
+
+  /** Lets go of private memory; nothing is delivered after this. */
+  close(): void {
+    this.#private.close()
   }
 
   /** The guest has taken a packet. @returns false when it does not hold one of this id */

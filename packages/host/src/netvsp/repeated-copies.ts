@@ -1,3 +1,5 @@
+import { copyWords } from '@bis/hyperv-types/ethernet'
+
 /** Up to here copying words beats a bulk copy, which has to be called. */
 const WORD_COPY_BYTES = 128
 const SLOTS = 64
@@ -52,16 +54,4 @@ export class RepeatedCopies {
     this.#lengths.fill(0)
     this.#windows.fill(NONE)
   }
-}
-
-function copyWords(to: DataView, toAt: number, from: DataView, fromAt: number, length: number): void {
-  let i = 0
-  for (; i + 16 <= length; i += 16) {
-    to.setInt32(toAt + i, from.getInt32(fromAt + i, true), true)
-    to.setInt32(toAt + i + 4, from.getInt32(fromAt + i + 4, true), true)
-    to.setInt32(toAt + i + 8, from.getInt32(fromAt + i + 8, true), true)
-    to.setInt32(toAt + i + 12, from.getInt32(fromAt + i + 12, true), true)
-  }
-  for (; i + 4 <= length; i += 4) to.setInt32(toAt + i, from.getInt32(fromAt + i, true), true)
-  for (; i < length; i++) to.setUint8(toAt + i, from.getUint8(fromAt + i))
 }

@@ -61,6 +61,12 @@ export class SwitchPort {
   }
   client: PortClient
   vlan: VlanRule
+  /** Any source address, and unknown unicast. */
+  open = false
+  /** Frames from here are looked at for what only a DHCP server or a router may send. */
+  guarded = false
+  /** The priority that a guest gives its frames is kept. */
+  keepsPriority = false
   /** Something was delivered since the last flush. */
   touched = false
   stormWindow = 0
@@ -72,6 +78,7 @@ export class SwitchPort {
   #address: Uint8Array | undefined
   #shaper: Shaper | undefined
   #faults: FaultyLink | undefined
+  #connected = true
   readonly #toClient = new SwitchFrame()
 
   constructor(host: PortHost, id: number, options: PortOptions, client: PortClient) {
@@ -101,12 +108,7 @@ export class SwitchPort {
   }
 
   get connected(): boolean {
-    return this.#settings.connected ?? true
-  }
-
-  /** Any source address, and unknown unicast. */
-  get open(): boolean {
-    return this.kind !== 'vm' || this.#settings.macSpoofing === true
+    return this.#connected
   }
 
   get faultCounters(): FaultyLink['counters'] | undefined {
@@ -187,12 +189,15 @@ export class SwitchPort {
   #hand(frame: SwitchFrame): void {
     this.counters.framesOut++
     this.counters.bytesOut += frame.length
-    if (!this.touched) this.touched = true
     this.client.deliver(frame)
   }
 
   #apply(): void {
-    const { maximumBandwidth = 0, faults } = this.#settings
+    const { maximumBandwidth = 0, faults, connected = true, dhcpGuard, routerGuard, ...settings } = this.#settings
+    this.#connected = connected
+    this.open = this.kind !== 'vm' || settings.macSpoofing === true
+    this.guarded = dhcpGuard === true || routerGuard === true
+    this.keepsPriority = this.kind !== 'vm' || settings.priorityTag === true
     this.#shaper?.stop()
     const { clock } = this.#host
     this.#shaper =

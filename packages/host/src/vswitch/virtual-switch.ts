@@ -43,6 +43,8 @@ export class VirtualSwitch implements PortHost {
   #touched: SwitchPort[] = []
   #nextId = 1
   #mirrors = false
+  /** Seconds; negative when not known in this burst. */
+  #time = -1
   #receiver: SwitchPort | undefined
   readonly #toReceiver = (frame: SwitchFrame): void => this.#receiver?.deliver(frame)
   readonly #capturing = {
@@ -109,6 +111,7 @@ export class VirtualSwitch implements PortHost {
 
   /** Tells every client that was given frames that the burst is over. */
   flush(): void {
+    this.#time = -1
     const touched = this.#touched
     for (const port of touched) {
       port.touched = false
@@ -133,24 +136,17 @@ export class VirtualSwitch implements PortHost {
       counters.spoofDrops++
       return
     }
-    const { settings } = source
-    if (settings.priorityTag !== true && source.kind === 'vm') frame.priority = 0
-    if (settings.dhcpGuard === true || settings.routerGuard === true) {
-      this.#headers.read(frame.bytes, frame.offset, frame.offset + frame.length)
-      const dhcp = settings.dhcpGuard === true && isDhcpServerMessage(frame.bytes, this.#headers)
-      const router = settings.routerGuard === true && isRouterMessage(frame.bytes, this.#headers)
-      if (dhcp || router) {
-        counters.guardDrops++
-        return
-      }
+    if (!source.keepsPriority) frame.priority = 0
+    if (source.guarded && !this.#isAllowed(source, frame)) {
+      counters.guardDrops++
+      return
     }
-    const second = this.clock.now() / 1000
     const { bytes, offset } = frame
     if (source.open && !isGroup(bytes, offset + SOURCE)) {
-      this.#learned.learn(bytes, offset + SOURCE, vlan, source.id, second)
+      this.#learned.learn(bytes, offset + SOURCE, vlan, source.id, this.#second())
     }
-    const target = isGroup(bytes, offset) ? 0 : this.#find(bytes, offset, vlan, second)
-    if (target === 0 && this.#isStorm(source, second)) {
+    const target = isGroup(bytes, offset) ? 0 : this.#find(bytes, offset, vlan)
+    if (target === 0 && this.#isStorm(source)) {
       counters.stormDrops++
       return
     }
@@ -159,9 +155,22 @@ export class VirtualSwitch implements PortHost {
     if (this.#mirrors) this.#mirror(source, target, frame)
   }
 
-  #find(bytes: Uint8Array, at: number, vlan: number, second: number): number {
+  #isAllowed({ settings }: SwitchPort, { bytes, offset, length }: SwitchFrame): boolean {
+    const headers = this.#headers
+    headers.read(bytes, offset, offset + length)
+    if (settings.dhcpGuard === true && isDhcpServerMessage(bytes, headers)) return false
+    return settings.routerGuard !== true || !isRouterMessage(bytes, headers)
+  }
+
+  #find(bytes: Uint8Array, at: number, vlan: number): number {
     const assigned = this.#assigned.find(bytes, at, 0, 0)
-    return assigned === 0 ? this.#learned.find(bytes, at, vlan, second) : assigned
+    return assigned === 0 ? this.#learned.find(bytes, at, vlan, this.#second()) : assigned
+  }
+
+  /** The time in seconds, read once for each burst: reading a clock costs more than forwarding. */
+  #second(): number {
+    if (this.#time < 0) this.#time = this.clock.now() / 1000
+    return this.#time
   }
 
   #flood(source: SwitchPort, frame: SwitchFrame, group: boolean): void {
@@ -180,10 +189,12 @@ export class VirtualSwitch implements PortHost {
       this.#touched.push(port)
     }
     if (port.capture !== undefined) this.#captureOut(port, frame)
-    const { takesChecksums, takesSegments } = port.client
     if (!frame.unfinished) {
       port.deliver(frame)
-    } else if (frame.segmentSize !== 0 && takesSegments < frame.length) {
+      return
+    }
+    const { takesChecksums, takesSegments } = port.client
+    if (frame.segmentSize !== 0 && takesSegments < frame.length) {
       this.#receiver = port
       this.#finisher.finish(frame, this.#toReceiver, !takesChecksums)
     } else {
@@ -225,10 +236,10 @@ export class VirtualSwitch implements PortHost {
     }
   }
 
-  #isStorm(source: SwitchPort, second: number): boolean {
+  #isStorm(source: SwitchPort): boolean {
     const limit = source.settings.stormLimit ?? 0
     if (limit === 0) return false
-    const window = Math.floor(second)
+    const window = Math.floor(this.#second())
     if (source.stormWindow !== window) {
       source.stormWindow = window
       source.stormCount = 0

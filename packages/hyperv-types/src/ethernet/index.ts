@@ -1,5 +1,5 @@
 export { foldChecksum, foldSum, pseudoHeaderSum, sumWords } from './checksum.ts'
-export { copyBytes } from './copy-bytes.ts'
+export { copyBytes, copyWords } from './copy-bytes.ts'
 export { finishIpv4Header, finishTransport, Segmenter, transportIsGood } from './finish.ts'
 export {
   type FrameController,

@@ -1,9 +1,11 @@
-import { copyBytes } from '../ethernet/copy-bytes.ts'
+import { copyBytes, copyWords } from '../ethernet/copy-bytes.ts'
 import type { RingEngine } from './engine.ts'
 import { NO_BYTES } from './producer.ts'
 import type { MemoryCopy } from './wasm/memory-copy.ts'
 
 const ELSEWHERE = -1
+/** Up to here copying words beats a bulk copy. */
+const WORD_COPY_BYTES = 128
 
 /**
  * Memory of one's own, to copy out to what the other side could change. When it lies behind the guest's in the same
@@ -14,14 +16,17 @@ export class PrivateBuffer {
   readonly view: DataView
   readonly #engine: RingEngine
   readonly #copy: MemoryCopy | undefined
+  readonly #at: number
   /** The buffer last copied from, as callers keep to one, and where it lies in the memory. */
   #source: Uint8Array = NO_BYTES
   #sourceAt = ELSEWHERE
+  #sourceView: DataView = new DataView(NO_BYTES.buffer)
   #closed = false
 
   constructor(engine: RingEngine, byteLength: number) {
     this.bytes = engine.allocate(byteLength)
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, byteLength)
+    this.#at = this.bytes.byteOffset
     this.#engine = engine
     this.#copy = this.bytes.buffer instanceof ArrayBuffer ? undefined : engine.copy
   }
@@ -34,8 +39,10 @@ export class PrivateBuffer {
     if (!inside)
       throw new RangeError(`${length} bytes from ${sourceAt} of ${source.length} to ${at} of ${bytes.length}`)
     if (source !== this.#source) this.#meet(source)
-    if (this.#sourceAt === ELSEWHERE || this.#copy === undefined) copyBytes(bytes, at, source, sourceAt, length)
-    else this.#copy(bytes.byteOffset + at, this.#sourceAt + sourceAt, length)
+    if (this.#sourceAt !== ELSEWHERE && this.#copy !== undefined) {
+      this.#copy(this.#at + at, this.#sourceAt + sourceAt, length)
+    } else if (length <= WORD_COPY_BYTES) copyWords(this.view, at, this.#sourceView, sourceAt, length)
+    else copyBytes(bytes, at, source, sourceAt, length)
   }
 
   /** Gives the memory back; its bytes are somebody else's from now on. */
@@ -48,5 +55,8 @@ export class PrivateBuffer {
   #meet(source: Uint8Array): void {
     this.#source = source
     this.#sourceAt = this.#copy !== undefined && source.buffer === this.bytes.buffer ? source.byteOffset : ELSEWHERE
+    if (this.#sourceAt === ELSEWHERE) {
+      this.#sourceView = new DataView(source.buffer, source.byteOffset, source.byteLength)
+    }
   }
 }
