@@ -1,4 +1,9 @@
+export { type AutoValues, type NetworkConfiguration, PoolServer, type PoolServerOptions } from './daemon/pool-server.ts'
+export { type DaemonFile, type DaemonOptions, type RunOptions, runDaemon, serveDevice } from './daemon/run-daemon.ts'
+export { KVP_DEVICES, type KvpDeviceKind } from './device/system.ts'
+export { type KvpDriverOptions, kvpDriver } from './driver/kvp-driver.ts'
 export { KvpError, type KvpErrorCode } from './errors.ts'
+export { checkSetting, type IpInformation, validOnly } from './ip/ip-information.ts'
 export { KVP_RECORD_BYTES, KvpEntry } from './pool/entry.ts'
 export { KVP_AZURE_VALUE_BYTES, type KvpLimit } from './pool/limits.ts'
 export {
@@ -11,3 +16,4 @@ export {
 } from './pool/long-values.ts'
 export { MemoryPool } from './pool/memory-pool.ts'
 export type { KvpEdit, KvpPool, KvpPoolNumber, SetOptions } from './pool/pool.ts'
+export type { KvpReply, KvpRequest, KvpServer } from './request.ts'

@@ -4,3 +4,6 @@ export { HeartbeatComponent, type HeartbeatOptions, type HeartbeatStatus } from 
 export type { IcAnswer } from './ic-message.ts'
 export { IcCounters, type IcKind, type IcOptions, type IcState, IntegrationComponent } from './integration-component.ts'
 export { IntegrationServices, type IntegrationServicesOptions } from './integration-services.ts'
+export type { KvpIpInformation } from './kvp/ip-information.ts'
+export { KvpComponent, type KvpOptions } from './kvp/kvp.ts'
+export type { KvpItem, KvpValue } from './kvp/kvp-message.ts'

@@ -1,17 +1,24 @@
 import { HeartbeatComponent } from './heartbeat.ts'
 import type { IcOptions, IntegrationComponent } from './integration-component.ts'
+import type { KvpOptions } from './kvp/kvp.ts'
+import { KvpComponent } from './kvp/kvp.ts'
 
-export type IntegrationServicesOptions = IcOptions
+export interface IntegrationServicesOptions extends IcOptions {
+  /** Settings of the key-value exchange. */
+  readonly kvp?: Omit<KvpOptions, keyof IcOptions>
+}
 
 /** The integration components of one machine, as its host's release has them. */
 export class IntegrationServices {
   readonly heartbeat: HeartbeatComponent
+  readonly kvp: KvpComponent
   /** All of them, in the order in which a host offers them. */
   readonly components: readonly IntegrationComponent[]
 
   constructor(options: IntegrationServicesOptions) {
     this.heartbeat = new HeartbeatComponent(options)
-    const all: IntegrationComponent[] = [this.heartbeat]
+    this.kvp = new KvpComponent({ ...options, ...options.kvp })
+    const all: IntegrationComponent[] = [this.heartbeat, this.kvp]
     this.components = all.filter(({ kind }) => options.release.ic[kind.name].length > 0)
   }
 }

@@ -1,0 +1,157 @@
+/** Bodies of KVP messages as the host writes and reads them. */
+import {
+  KVP_BODY_BYTES,
+  KVP_IP_BODY_BYTES,
+  KVP_MAX_KEY_BYTES,
+  KVP_MAX_VALUE_BYTES,
+  KvpOperation,
+  KvpValueType,
+  kvpDelete,
+  kvpEnumerate,
+  kvpHeader,
+  kvpIpMessage,
+  kvpValue,
+} from '@bis/hyperv-types/ic'
+import { IcError } from '../errors.ts'
+import type { KvpIpInformation } from './ip-information.ts'
+import { joinAddresses, splitAddresses } from './ip-information.ts'
+
+/** A key with its value, as a guest tells it. */
+export interface KvpItem {
+  readonly key: string
+  readonly value: string
+}
+
+/** A value: text, or a number, which guests keep as decimal text. */
+export type KvpValue = string | number | bigint
+
+/** Where GET to ENUMERATE have their records. */
+const RECORD = kvpHeader.size
+const { data, index: entryIndex } = kvpEnumerate.place(RECORD)
+const ENTRY = data.offset
+const ip = kvpIpMessage.kvp_ip_val
+
+/** @throws IcError `invalid-argument` when key or value do not fit the message */
+export function encodeKeyRequest(operation: number, pool: number, key: string, value?: KvpValue): Uint8Array {
+  const [body, view] = newBody(KVP_BODY_BYTES, operation, pool)
+  if (operation === KvpOperation.DELETE) {
+    kvpDelete.key_size.set(view, RECORD, putText(view, RECORD + kvpDelete.key.offset, KVP_MAX_KEY_BYTES, 'key', key))
+    return body
+  }
+  kvpValue.key_size.set(view, RECORD, putText(view, RECORD + kvpValue.key.offset, KVP_MAX_KEY_BYTES, 'key', key))
+  if (value !== undefined) putValue(view, value)
+  return body
+}
+
+export function encodeEnumerate(pool: number, index: number): Uint8Array {
+  const [body, view] = newBody(KVP_BODY_BYTES, KvpOperation.ENUMERATE, pool)
+  entryIndex.set(view, 0, index)
+  return body
+}
+
+/** @throws IcError `invalid-argument` when the text of a field does not fit the message */
+export function encodeIpRequest(operation: number, information: KvpIpInformation): Uint8Array {
+  const [body, view] = newBody(KVP_IP_BODY_BYTES, operation, 0)
+  const { adapterId, addressFamily, dhcp, addresses, subnets, gateways, dnsServers } = information
+  const fields = [
+    [ip.adapter_id, 'adapter id', adapterId],
+    [ip.ip_addr, 'addresses', joinAddresses(addresses)],
+    [ip.sub_net, 'subnets', joinAddresses(subnets)],
+    [ip.gate_way, 'gateways', joinAddresses(gateways)],
+    [ip.dns_addr, 'DNS servers', joinAddresses(dnsServers)],
+  ] as const
+  for (const [{ offset, size }, what, text] of fields) putText(view, offset, size, what, text)
+  ip.addr_family.set(view, 0, addressFamily)
+  ip.dhcp_enabled.set(view, 0, dhcp ? 1 : 0)
+  return body
+}
+
+/** The value of an answer to GET. @throws IcError `bad-answer` */
+export function decodeValue(body: Uint8Array): string {
+  const view = viewOf(body, RECORD + kvpValue.size)
+  return takeRecord(view, RECORD).value
+}
+
+/** The item of an answer to ENUMERATE. @throws IcError `bad-answer` */
+export function decodeItem(body: Uint8Array): KvpItem {
+  return takeRecord(viewOf(body, RECORD + kvpEnumerate.size), ENTRY)
+}
+
+/** The answer to GET_IP_INFO. @throws IcError `bad-answer` */
+export function decodeIp(body: Uint8Array): KvpIpInformation {
+  const view = viewOf(body, kvpIpMessage.size)
+  const text = ({ offset, size }: { offset: number; size: number }): string => takeText(view, offset, size)
+  return {
+    adapterId: text(ip.adapter_id),
+    addressFamily: ip.addr_family.get(view, 0),
+    dhcp: ip.dhcp_enabled.get(view, 0) !== 0,
+    addresses: splitAddresses(text(ip.ip_addr)),
+    subnets: splitAddresses(text(ip.sub_net)),
+    gateways: splitAddresses(text(ip.gate_way)),
+    dnsServers: splitAddresses(text(ip.dns_addr)),
+  }
+}
+
+function newBody(length: number, operation: number, pool: number): [Uint8Array, DataView] {
+  const body = new Uint8Array(length)
+  const view = new DataView(body.buffer)
+  kvpHeader.operation.set(view, 0, operation)
+  kvpHeader.pool.set(view, 0, pool)
+  return [body, view]
+}
+
+function putValue(view: DataView, value: KvpValue): void {
+  const { value_type, value_size } = kvpValue
+  const at = RECORD + kvpValue.value.offset
+  if (typeof value === 'string') {
+    value_type.set(view, RECORD, KvpValueType.STRING)
+    value_size.set(view, RECORD, putText(view, at, KVP_MAX_VALUE_BYTES, 'value', value))
+  } else if (typeof value === 'number') {
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32) {
+      throw new IcError('invalid-argument', `value ${value}: a number has 32 bits, a bigint 64`)
+    }
+    value_type.set(view, RECORD, KvpValueType.U32)
+    value_size.set(view, RECORD, 4)
+    view.setUint32(at, value, true)
+  } else {
+    if (value !== BigInt.asUintN(64, value)) throw new IcError('invalid-argument', `value ${value} has no 64 bits`)
+    value_type.set(view, RECORD, KvpValueType.U64)
+    value_size.set(view, RECORD, 8)
+    view.setBigUint64(at, value, true)
+  }
+}
+
+/** Writes text with a NUL. @returns its bytes, NUL included */
+function putText(view: DataView, offset: number, size: number, what: string, text: string): number {
+  const bytes = (text.length + 1) * 2
+  if (bytes > size) throw new IcError('invalid-argument', `${what} of ${bytes} bytes: a message takes ${size}`)
+  for (let i = 0; i < text.length; i++) view.setUint16(offset + i * 2, text.charCodeAt(i), true)
+  return bytes
+}
+
+function takeRecord(view: DataView, at: number): KvpItem {
+  const keySize = kvpValue.key_size.get(view, at)
+  const valueSize = kvpValue.value_size.get(view, at)
+  if (keySize > KVP_MAX_KEY_BYTES || valueSize > KVP_MAX_VALUE_BYTES || keySize % 2 !== 0 || valueSize % 2 !== 0) {
+    throw new IcError('bad-answer', `a record with a key of ${keySize} and a value of ${valueSize} bytes`)
+  }
+  return {
+    key: takeText(view, at + kvpValue.key.offset, keySize),
+    value: takeText(view, at + kvpValue.value.offset, valueSize),
+  }
+}
+
+function takeText(view: DataView, offset: number, size: number): string {
+  let text = ''
+  for (let at = offset; at < offset + size; at += 2) {
+    const unit = view.getUint16(at, true)
+    if (unit === 0) break
+    text += String.fromCharCode(unit)
+  }
+  return text
+}
+
+function viewOf(body: Uint8Array, least: number): DataView {
+  if (body.length < least) throw new IcError('bad-answer', `a body of ${body.length} bytes: ${least} expected`)
+  return new DataView(body.buffer, body.byteOffset, body.byteLength)
+}

@@ -1,0 +1,84 @@
+import { KvpError } from '../errors.ts'
+import { isIpv4, isIpv6, isSubnet } from './address.ts'
+
+/** The IP configuration of one adapter, IPv4 and IPv6 together. */
+export interface IpInformation {
+  /** MAC address (`00:15:5D:01:02:03`) in an answer, instance id (`{…}`) or interface name in a setting. */
+  readonly adapterId: string
+  /** `KvpAddressFamily`: 0 none, 1 IPv4, 2 IPv6, 3 both. */
+  readonly addressFamily: number
+  /** Of IPv4. */
+  readonly dhcp: boolean
+  readonly addresses: readonly string[]
+  /** One for each address: a mask (`255.255.255.0`) or a prefix (`/64`). */
+  readonly subnets: readonly string[]
+  readonly gateways: readonly string[]
+  readonly dnsServers: readonly string[]
+}
+
+/** Longest text of each field, in UTF-16 units, NUL included. */
+export const IP_FIELD_UNITS = { addresses: 1024, subnets: 1024, gateways: 512, dnsServers: 1024 } as const
+export type IpField = keyof typeof IP_FIELD_UNITS
+
+/** Entries of a list; empty ones, as FreeBSD's daemon leaves behind the last, do not count. */
+export function splitList(text: string): string[] {
+  return text
+    .split(';')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+}
+
+/** As many entries as fit, separated by `;`; whole ones only. */
+export function joinList(entries: readonly string[], units: number): string {
+  let text = ''
+  for (const entry of entries) {
+    const longer = text === '' ? entry : `${text};${entry}`
+    if (longer.length >= units) break
+    text = longer
+  }
+  return text
+}
+
+/** Without what is no address: a list never tells the host something else. */
+export function validOnly(information: IpInformation): IpInformation {
+  const isAddress = (text: string): boolean => isIpv4(text) || isIpv6(text)
+  const kept = information.addresses
+    .map((address, index) => [address, information.subnets[index] ?? ''] as const)
+    .filter(([address]) => isAddress(address))
+  return {
+    ...information,
+    addresses: kept.map(([address]) => address),
+    subnets: kept.map(([, subnet]) => subnet).filter(isSubnet),
+    gateways: information.gateways.filter(isAddress),
+    dnsServers: information.dnsServers.filter(isAddress),
+  }
+}
+
+/**
+ * Checks what a host wants set.
+ * @throws KvpError `bad-address` naming the first entry that is none, or when a static configuration lacks addresses
+ */
+export function checkSetting(information: IpInformation): void {
+  const { addresses, subnets, gateways, dnsServers, dhcp } = information
+  for (const text of [...addresses, ...gateways, ...dnsServers]) {
+    if (!isIpv4(text) && !isIpv6(text)) throw new KvpError('bad-address', `${JSON.stringify(text)} is no address`)
+  }
+  for (const text of subnets) {
+    if (!isSubnet(text)) throw new KvpError('bad-address', `${JSON.stringify(text)} is neither a mask nor a prefix`)
+  }
+  if (subnets.length > addresses.length || (!dhcp && subnets.length < addresses.length)) {
+    const counts = `${addresses.length} addresses and ${subnets.length} subnets`
+    throw new KvpError('bad-address', `${counts}: each address takes one`)
+  }
+  addresses.forEach((address, index) => {
+    const subnet = subnets[index]
+    if (subnet !== undefined && !fits(address, subnet)) {
+      throw new KvpError('bad-address', `${subnet} is no subnet for ${address}`)
+    }
+  })
+}
+
+function fits(address: string, subnet: string): boolean {
+  if (isIpv6(address)) return !isIpv4(subnet)
+  return isIpv4(subnet) || Number(subnet.replace('/', '')) <= 32
+}
