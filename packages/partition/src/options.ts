@@ -1,4 +1,4 @@
-import type { AddressRange, Clock, Firmware, GuestMemory } from '@bis/hyperv-types'
+import type { AddressRange, Clock, CrashReport, Firmware, GuestMemory } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
 import { PartitionError } from './errors.ts'
 import type { FirmwareOptions } from './firmware.ts'
@@ -33,6 +33,8 @@ export interface PartitionOptions extends FirmwareOptions {
   readonly clock?: Clock
   /** The guest wrote the RESET register; called after the partition was reset, outside the guest's call. */
   readonly onReset?: () => void
+  /** The guest committed a crash report (HV_X64_MSR_CRASH_CTL); the root is told, too, where it can be. */
+  readonly onCrash?: (report: CrashReport) => void
 }
 
 /** Options with every default in place, checked. */
@@ -48,6 +50,7 @@ export interface ResolvedOptions {
   readonly apicFrequency: number
   readonly clock: Clock
   readonly onReset: () => void
+  readonly onCrash: (report: CrashReport) => void
 }
 
 const DEFAULT_TSC_FREQUENCY = 2_904_000_000
@@ -74,6 +77,7 @@ export function resolveOptions(options: PartitionOptions): ResolvedOptions {
     apicFrequency: checkFrequency('apicFrequency', options.apicFrequency ?? DEFAULT_APIC_FREQUENCY),
     clock: options.clock ?? systemClock,
     onReset: options.onReset ?? (() => {}),
+    onCrash: options.onCrash ?? (() => {}),
   }
 }
 

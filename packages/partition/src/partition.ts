@@ -68,7 +68,10 @@ export class Partition implements Hypervisor {
     this.#vendor = vendor
     const state = new PartitionState({
       ...resolved,
-      crashed: (report) => this.#ports.root?.guestCrashed?.(report),
+      crashed: (report) => {
+        resolved.onCrash(report)
+        this.#ports.root?.guestCrashed?.(report)
+      },
       resetRequested: () =>
         clock.soon(() => {
           if (this.#poweredOff) return

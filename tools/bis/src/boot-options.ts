@@ -4,6 +4,8 @@ import { CliError } from './cli-error.ts'
 import type { Arguments, OptionSpec } from './command.ts'
 import type { DiskOption } from './disk-option.ts'
 import { MAX_SCSI_DISKS, parseDiskOption } from './disk-option.ts'
+import type { MachineProfile } from './machine-profile.ts'
+import { PROFILE_OPTIONS, parseProfile, parseRefused, REFUSE_OPTION } from './machine-profile.ts'
 import type { NicOption } from './nic-option.ts'
 import { parseNicOption } from './nic-option.ts'
 import { parseSize } from './size.ts'
@@ -26,6 +28,9 @@ export interface BootOptions {
   readonly memoryBytes: number
   readonly verbose: boolean
   readonly root: RootOption
+  readonly profile: MachineProfile
+  /** VMBus versions that the host refuses. */
+  readonly refused: readonly number[]
 }
 
 /** Flags of every command that plays the host. */
@@ -37,6 +42,7 @@ export const HOST_OPTIONS: Readonly<Record<string, OptionSpec>> = {
     help: 'plug in a disk image, or an .iso in a DVD drive (repeatable)',
   },
   host: { type: 'string', value: 'RELEASE', help: `the host's Windows Server release: ${HOST_RELEASES.join(', ')}` },
+  refuse: REFUSE_OPTION,
 }
 
 /** Flags of every command that boots a machine. */
@@ -53,6 +59,7 @@ export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   cpus: { type: 'string', value: 'N', help: 'virtual processors; default 2' },
   memory: { type: 'string', value: 'SIZE', help: 'guest memory; default 64m' },
   root: { type: 'string', value: 'ROOT', help: 'who plays the root: inline, worker, or socket:PATH for a bis host' },
+  ...PROFILE_OPTIONS,
   verbose: { type: 'boolean', short: 'v', help: 'boot with debug lines in dmesg' },
 }
 
@@ -62,7 +69,7 @@ const MAX_CPUS = 64
 
 /** @throws CliError `usage`. */
 export function parseBootOptions(args: Arguments): BootOptions {
-  const { release, disks } = parseHostOptions(args)
+  const { release, disks, refused } = parseHostOptions(args)
   const generation = parseGeneration(args.text('gen'), disks)
   const nics = args.list('nic').map(parseNicOption)
   const root = parseRoot(args.text('root'), disks)
@@ -81,11 +88,13 @@ export function parseBootOptions(args: Arguments): BootOptions {
     memoryBytes,
     verbose: args.flag('verbose'),
     root,
+    profile: parseProfile(args),
+    refused,
   }
 }
 
 /** @throws CliError `usage`. */
-export function parseHostOptions(args: Arguments): Pick<BootOptions, 'disks' | 'release'> {
+export function parseHostOptions(args: Arguments): Pick<BootOptions, 'disks' | 'release' | 'refused'> {
   const text = args.text('host') ?? '2025'
   const release = HOST_RELEASES.find((name) => name === text)
   if (release === undefined) {
@@ -95,7 +104,7 @@ export function parseHostOptions(args: Arguments): Pick<BootOptions, 'disks' | '
   if (disks.filter(({ bus }) => bus === 'scsi').length > MAX_SCSI_DISKS) {
     throw new CliError('usage', `a machine has ${MAX_SCSI_DISKS} SCSI disks at most`)
   }
-  return { release, disks }
+  return { release, disks, refused: parseRefused(args) }
 }
 
 function parseGeneration(text: string | undefined, disks: readonly DiskOption[]): 1 | 2 {

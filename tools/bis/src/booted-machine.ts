@@ -1,5 +1,5 @@
 import type { StorageController } from '@bis/host'
-import type { BlockDevice } from '@bis/hyperv-types'
+import type { BlockDevice, CrashReport } from '@bis/hyperv-types'
 import type { GuestMachine, GuestMachineOptions, PowerOff } from '@bis/machine'
 import { Machine } from '@bis/machine'
 import { RemoteRootMachine } from '@bis/machine/node'
@@ -66,8 +66,9 @@ export class BootedMachine implements AsyncDisposable {
     print: (line: string) => void,
     network: NetworkChoices = {},
   ): Promise<BootedMachine> {
-    const { release, generation, processorCount, memoryBytes, verbose, root } = options
+    const { release, generation, processorCount, memoryBytes, verbose, root, profile, refused } = options
     const guest = {
+      ...profile,
       modules: modules(network),
       release,
       generation,
@@ -75,11 +76,12 @@ export class BootedMachine implements AsyncDisposable {
       memoryBytes,
       verbose,
       onDmesg: print,
+      partition: { ...profile.partition, onCrash: printCrash },
     }
     if (root.kind === 'inline') return bootInline(options, guest, network, (...parts) => new BootedMachine(...parts))
     const machine =
       root.kind === 'worker'
-        ? await RemoteRootMachine.withWorkerRoot(rootWorker(release, options.disks), guest)
+        ? await RemoteRootMachine.withWorkerRoot(rootWorker(release, options.disks, refused), guest)
         : await RemoteRootMachine.withSocketRoot(root.path, guest)
     return new BootedMachine(machine)
   }
@@ -143,6 +145,12 @@ export class BootedMachine implements AsyncDisposable {
   }
 }
 
+/** What the hypervisor shows of a guest that has crashed, whoever plays the root. */
+function printCrash({ message, parameters }: CrashReport): void {
+  const text = message ?? parameters.map((parameter) => `0x${parameter.toString(16)}`).join(' ')
+  process.stderr.write(`the guest crashed: ${text}\n`)
+}
+
 /** How long the guest may take to look at a disk again. */
 const RESIZE_SEEN_MS = 10_000
 
@@ -162,7 +170,7 @@ async function bootInline<T>(
     running: RunningGuest,
   ) => T,
 ): Promise<T> {
-  const { disks: images, nics: options, capture, release } = boot
+  const { disks: images, nics: options, capture, release, refused } = boot
   const nics = await Nics.open(options, release, { spoofing, ...(capture === undefined ? {} : { capture }) })
   const disks: OpenDisk[] = []
   try {
@@ -170,7 +178,7 @@ async function bootInline<T>(
     const services = integrationServices(release)
     const storage = storageDevices(release, disks)
     const devices = [...storage, ...nics.devices, ...services.components]
-    const machine = await Machine.powerOn({ ...guest, devices })
+    const machine = await Machine.powerOn({ ...guest, devices, guest: { versions: { refuseVersions: refused } } })
     return make(machine, disks, storage, nics, runningGuest(machine, services, nics, disks, boot))
   } catch (error) {
     await closeDisks(disks)

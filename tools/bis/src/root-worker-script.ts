@@ -9,14 +9,20 @@ import type { DiskOption } from './disk-option.ts'
 export interface RootWorkerData {
   readonly release: HostReleaseName
   readonly disks: readonly DiskOption[]
+  /** VMBus versions to refuse. */
+  readonly refused: readonly number[]
 }
 
 /** What the worker says: that its devices are on the bus, or that its images are closed; or the one line of an error. */
 export type RootWorkerMessage = 'ready' | 'closed' | { readonly error: string }
 
 /** The root partition in a worker thread, with these disks. */
-export function rootWorker(release: HostReleaseName, disks: readonly DiskOption[]): WorkerScript {
-  const data: RootWorkerData = { release, disks }
+export function rootWorker(
+  release: HostReleaseName,
+  disks: readonly DiskOption[],
+  refused: readonly number[],
+): WorkerScript {
+  const data: RootWorkerData = { release, disks, refused }
   return {
     url: new URL('./root-worker.js', import.meta.url),
     data: { ...data },

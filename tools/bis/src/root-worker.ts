@@ -10,14 +10,14 @@ import type { RootWorkerData, RootWorkerMessage } from './root-worker-script.ts'
 
 // The root partition of `bis boot --root worker`: the host with the guest's disks, in a thread of its own.
 
-const { ports, release, disks: images } = workerData as RootWorkerData & { readonly ports: PortsLinkData }
+const { ports, release, disks: images, refused } = workerData as RootWorkerData & { readonly ports: PortsLinkData }
 const say = (message: RootWorkerMessage): void => parentPort?.postMessage(message)
 
 try {
   const disks = await openDisks(images)
   const { ports: synic } = attachPorts(ports)
   const host = new Host({ release, clock: systemClock })
-  const server = host.addGuest(synic)
+  const server = host.addGuest(synic, { versions: { refuseVersions: refused } })
   for (const device of [...storageDevices(release, disks), ...integrationServices(release).components])
     server.offer(device)
   parentPort?.once('message', async () => {

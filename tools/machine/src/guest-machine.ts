@@ -1,7 +1,5 @@
 import type { GuestMemory, PowerRequest } from '@bis/hyperv-types'
 import { PageAllocator, systemClock } from '@bis/hyperv-types'
-import type { RingEngine } from '@bis/hyperv-types/ring'
-import { ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
 import type { GuestKernel } from '@bis/newbus'
 import { createKernel, DeviceTree } from '@bis/newbus'
 import { Partition } from '@bis/partition'
@@ -22,8 +20,6 @@ export abstract class GuestMachine implements AsyncDisposable {
   /** The guest's devices and modules. */
   readonly tree: DeviceTree
   readonly partition: Partition
-  /** What works on the rings of this guest's memory. */
-  protected readonly ringEngine: RingEngine
   /** Resolves when the machine is off. */
   readonly off: Promise<PowerOff>
   readonly #bus: VmbusDriver
@@ -51,9 +47,7 @@ export abstract class GuestMachine implements AsyncDisposable {
     const { onDmesg } = options
     if (onDmesg !== undefined) this.kernel.dmesg.onLine(({ text }) => onDmesg(text))
     this.tree = new DeviceTree(this.kernel)
-    const [region] = memory.regions
-    this.ringEngine = region === undefined ? scriptEngine : ringEngineFor(region)
-    this.#bus = vmbusDriver({ engine: this.ringEngine, ...options.bus, hypervisor: this.partition })
+    this.#bus = vmbusDriver({ ...options.bus, hypervisor: this.partition })
     this.off = new Promise((resolve) => {
       this.#resolveOff = resolve
     })

@@ -12,6 +12,11 @@ export interface GuestMachineOptions {
   readonly modules?: readonly KernelModule[]
   /** Guest memory in bytes; default 64 MiB. */
   readonly memoryBytes?: number
+  /**
+   * Where the hole for devices below 4 GiB begins, in bytes: memory beyond it lies above 4 GiB. Default: where the MMIO
+   * space of `partition.lowMmioMegabytes` begins.
+   */
+  readonly gapBase?: number
   readonly processorCount?: number
   /** Default `2025`. */
   readonly release?: HostReleaseName
@@ -37,4 +42,11 @@ export interface MachineOptions extends GuestMachineOptions {
   readonly hostLog?: Logger
   /** More of the host's side, for those who test it. */
   readonly guest?: GuestOptions
+}
+
+/** @see GuestMachineOptions.gapBase */
+export function gapBaseOf({ gapBase, partition }: GuestMachineOptions): { readonly gapBase?: number } {
+  const megabytes = partition?.lowMmioMegabytes
+  if (gapBase !== undefined) return { gapBase }
+  return megabytes === undefined ? {} : { gapBase: 2 ** 32 - megabytes * 2 ** 20 }
 }

@@ -4,7 +4,7 @@ import type { VspDevice, VspPort } from '@bis/hyperv-types'
 import { GuestMemory, systemClock } from '@bis/hyperv-types'
 import { GuestMachine } from './guest-machine.ts'
 import type { MachineOptions } from './machine-options.ts'
-import { DEFAULT_MEMORY_BYTES } from './machine-options.ts'
+import { DEFAULT_MEMORY_BYTES, gapBaseOf } from './machine-options.ts'
 
 /** A machine that is switched on: guest kernel, hypervisor and host in one thread. */
 export class Machine extends GuestMachine {
@@ -19,14 +19,14 @@ export class Machine extends GuestMachine {
     const release = host?.release.name ?? options.release ?? '2025'
     super(
       { ...options, release },
-      GuestMemory.allocate(memoryBytes, memoryKind === undefined ? {} : { kind: memoryKind }),
+      GuestMemory.allocate(memoryBytes, {
+        ...(memoryKind === undefined ? {} : { kind: memoryKind }),
+        ...gapBaseOf(options),
+      }),
     )
     this.#ownsHost = host === undefined
     this.host = host ?? new Host({ release, clock, ...(hostLog === undefined ? {} : { log: hostLog }) })
-    this.server = this.host.addGuest(this.partition.ports, {
-      engine: this.ringEngine,
-      ...options.guest,
-    })
+    this.server = this.host.addGuest(this.partition.ports, options.guest)
   }
 
   /**

@@ -26,7 +26,7 @@ export const host: Command = {
   details:
     'One guest at a time has the disks; the next may come when it has gone. Serves until Ctrl-C, then flushes and closes the images.',
   async run(args, signal) {
-    const { release, disks: images } = parseHostOptions(args)
+    const { release, disks: images, refused } = parseHostOptions(args)
     const path = args.text('socket')
     if (path === undefined) throw new CliError('usage', 'bis host: --socket PATH is missing')
     const log: Logger = {
@@ -43,7 +43,7 @@ export const host: Command = {
           void partition.close('this host has a guest already; its disks cannot be shared')
           return
         }
-        const server = roots.addGuest(partition.ports)
+        const server = roots.addGuest(partition.ports, { versions: { refuseVersions: refused } })
         guests.set(partition, server)
         const services = integrationServices(release)
         for (const device of [...storageDevices(release, disks), ...services.components]) server.offer(device)

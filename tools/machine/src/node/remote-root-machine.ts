@@ -4,7 +4,7 @@ import { createMappedMemory } from '@bis/hyperv-types/mapped-memory'
 import { connectSocketRoot, startWorkerRoot } from '@bis/partition/node'
 import { GuestMachine } from '../guest-machine.ts'
 import type { GuestMachineOptions } from '../machine-options.ts'
-import { DEFAULT_MEMORY_BYTES } from '../machine-options.ts'
+import { DEFAULT_MEMORY_BYTES, gapBaseOf } from '../machine-options.ts'
 
 /** What a root elsewhere looks like from here, whatever lies between. */
 interface Root extends AsyncDisposable {
@@ -44,7 +44,7 @@ export class RemoteRootMachine extends GuestMachine {
    * @throws TransportError `missing-package` without koffi, `refused`, `timeout`, …
    */
   static async withSocketRoot(path: string, options: GuestMachineOptions = {}): Promise<RemoteRootMachine> {
-    const mapped = await createMappedMemory(options.memoryBytes ?? DEFAULT_MEMORY_BYTES)
+    const mapped = await createMappedMemory(options.memoryBytes ?? DEFAULT_MEMORY_BYTES, gapBaseOf(options))
     const machine = new RemoteRootMachine(options, mapped.memory, () => mapped.release())
     const connect = (): Promise<Root> => connectSocketRoot(machine.partition, { path, memory: mapped })
     return machine.#start(connect, options)
@@ -52,7 +52,7 @@ export class RemoteRootMachine extends GuestMachine {
 
   /** Boots on a root that a worker thread plays. */
   static async withWorkerRoot(script: WorkerScript, options: GuestMachineOptions = {}): Promise<RemoteRootMachine> {
-    const memory = GuestMemory.allocate(options.memoryBytes ?? DEFAULT_MEMORY_BYTES)
+    const memory = GuestMemory.allocate(options.memoryBytes ?? DEFAULT_MEMORY_BYTES, gapBaseOf(options))
     const machine = new RemoteRootMachine(options, memory)
     const connect = async (): Promise<Root> => {
       const root = startWorkerRoot(machine.partition, script.url, script.data)
