@@ -52,6 +52,14 @@ export class NbdClient {
     return this.#request(4, offset, length)
   }
 
+  writeZeroes(offset: number, length: number): Promise<number> {
+    return this.#request(6, offset, length)
+  }
+
+  resize(sizeBytes: number): Promise<number> {
+    return this.#request(8, sizeBytes, 0)
+  }
+
   destroy(): void {
     this.#socket.destroy()
   }
