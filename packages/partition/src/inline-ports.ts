@@ -13,11 +13,13 @@ export class InlinePorts implements SynicPorts, PortTarget {
   messagesPosted = 0
   eventsSignaled = 0
   unknownConnections = 0
+  readonly #now: () => bigint
   #root: SynicRoot | undefined
   #gone = false
 
-  constructor(memory: GuestMemory, processors: readonly VirtualProcessor[]) {
+  constructor(memory: GuestMemory, processors: readonly VirtualProcessor[], now: () => bigint) {
     this.memory = memory
+    this.#now = now
     this.processorCount = processors.length
     const length = Math.max(...processors.map(({ index }) => index)) + 1
     const byIndex: (VirtualProcessor | undefined)[] = new Array(length).fill(undefined)
@@ -28,6 +30,10 @@ export class InlinePorts implements SynicPorts, PortTarget {
   /** Who receives what the guest posts and signals. */
   get root(): SynicRoot | undefined {
     return this.#root
+  }
+
+  referenceTime(): bigint {
+    return this.#now()
   }
 
   hasProcessor(vp: number): boolean {

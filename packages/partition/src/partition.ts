@@ -83,7 +83,7 @@ export class Partition implements Hypervisor {
     const directMode = (profile.features.misc & MiscFeature.DIRECT_SYNTHETIC_TIMERS) !== 0
     const parts = { clock, time: state.time, overlays: state.overlays, directMode }
     this.#processors = vpIndices.map((index, cpu) => new VirtualProcessor(cpu, index, parts))
-    this.#ports = new InlinePorts(memory, this.#processors)
+    this.#ports = new InlinePorts(memory, this.#processors, () => state.time.now())
     this.ports = this.#ports
     this.#threads = new ProcessorThreads({
       clock,

@@ -1,3 +1,7 @@
-export { utilsDrivers } from './drivers.ts'
+export { type UtilsOptions, utilsDrivers } from './drivers.ts'
 export { heartbeatDriver } from './heartbeat/heartbeat.ts'
 export * from './ic/index.ts'
+export { type ShutdownOptions, shutdownDriver } from './shutdown/shutdown.ts'
+export type { ShutdownRequest } from './shutdown/shutdown-request.ts'
+export { HostTime } from './timesync/host-time.ts'
+export { type TimesyncOptions, timesyncDriver } from './timesync/timesync.ts'

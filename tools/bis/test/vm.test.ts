@@ -50,6 +50,54 @@ describe('bis vm', () => {
     expect(json).toMatchObject({ name: 'alpha', state: 'running', generation: 2, processors: 2, vmbus: '4.0' })
   })
 
+  it('shuts the guest down, which answers, goes through its devices, and is off', async () => {
+    const machine = await stay('--name', 'stop')
+    expect(await vm('stop', 'stop', '--reason', 'end of work')).toMatchObject({ status: 0, stderr: '', stdout: '' })
+    const { status, stdout } = await machine.ended
+    expect(status).toBe(0)
+    expect(stdout).toContain('hvshutdown0: shutdown requested by the host: end of work\n')
+    expect(stdout).toMatch(/vmbus0: detached\n.*\n?the machine is off: shutdown requested/)
+    expect((await vm('list')).stdout.trim().split('\n')).toHaveLength(1)
+  })
+
+  it.each(['2025', '2012r2'])('restarts the guest of a host of %s', async (release) => {
+    const machine = await stay('--name', 'again', '--host', release)
+    expect(await vm('restart', 'again', '--force')).toMatchObject({ status: 0, stderr: '' })
+    await machine.until(/the machine is off: forced (restart|shutdown) requested[\s\S]*hvshutdown0: <Hyper-V Shutdown>/)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect((await vm('show', 'again')).stdout).toMatch(/^Uptime +00:00:00$/m)
+    expect(await vm('stop', 'again')).toMatchObject({ status: 0, stderr: '' })
+    expect((await machine.ended).status).toBe(0)
+  })
+
+  it('pulls the plug', async () => {
+    const machine = await stay('--name', 'plug', '--nic', 'switch')
+    expect(await vm('stop', 'plug', '--turn-off')).toMatchObject({ status: 0, stderr: '' })
+    const { status, stdout } = await machine.ended
+    expect([status, stdout.includes('the machine is off: turned off')]).toEqual([0, true])
+  })
+
+  it('sets the clock, interrupts, and says what a guest cannot', async () => {
+    await stay('--name', 'many')
+    for (const args of [
+      ['time', 'many'],
+      ['time', 'many', 'sample'],
+      ['time', 'many', 'disable'],
+    ]) {
+      expect(await vm(...args)).toMatchObject({ status: 0, stderr: '' })
+    }
+    expect(await vm('time', 'many', 'fly')).toMatchObject({
+      status: 2,
+      stderr: 'bis: bis vm time: no "fly"; there is sync, sample, enable, disable\n',
+    })
+    expect(await vm('stop', 'many', '--hibernate')).toMatchObject({
+      status: 1,
+      stderr: 'bis: many: the guest refuses to hibernate: status 0x80004005\n',
+    })
+    expect((await vm('stop', 'many', '--timeout', '0')).stderr).toContain('--timeout 0: a number of seconds')
+    expect(await vm('nmi', 'many')).toMatchObject({ status: 0, stderr: '' })
+  })
+
   it("is its owner's only", async () => {
     await stay('--name', 'beta')
     const folder = join(runtime, 'bis')
@@ -99,7 +147,7 @@ describe('bis vm', () => {
 
   it.each<[string[], string]>([
     [[], 'bis vm: what is to be done is missing; see bis vm --help'],
-    [['dance', 'x'], 'bis vm: no "dance"; there is list, show'],
+    [['dance', 'x'], 'bis vm: no "dance"; there is list, show,'],
     [['show'], 'bis vm show: NAME is missing; bis vm list shows the names'],
     [['show', 'x', 'y'], 'bis vm'],
     [['show', '../x'], '"../x" is no machine\'s name'],

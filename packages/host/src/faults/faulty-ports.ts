@@ -31,6 +31,10 @@ export class FaultyPorts implements SynicPorts {
     this.#clock = clock
   }
 
+  referenceTime(): bigint | undefined {
+    return this.#ports.referenceTime?.()
+  }
+
   hasProcessor(vp: number): boolean {
     return this.#ports.hasProcessor?.(vp) ?? vp < this.processorCount
   }

@@ -7,3 +7,5 @@ export { IntegrationServices, type IntegrationServicesOptions } from './integrat
 export type { KvpIpInformation } from './kvp/ip-information.ts'
 export { KvpComponent, type KvpOptions } from './kvp/kvp.ts'
 export type { KvpItem, KvpValue } from './kvp/kvp-message.ts'
+export { type ShutdownAction, ShutdownComponent, type ShutdownOrder } from './shutdown.ts'
+export { TimesyncComponent, type TimesyncComponentOptions } from './timesync.ts'

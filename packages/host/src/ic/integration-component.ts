@@ -150,16 +150,22 @@ export abstract class IntegrationComponent implements VspDevice {
   /**
    * Sends a request when it is its turn and waits for the answer.
    * @param what for the error's message
+   * @param body or what makes it when the request goes out
    * @throws IcError `not-ready`, `timeout`, `gone`, `aborted`
    */
   protected request(
     what: string,
-    body: Uint8Array,
+    body: Uint8Array | (() => Uint8Array),
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
   ): Promise<IcAnswer> {
     const answer = this.#turn.then(() => this.#ask(what, body, options.timeoutMs, options.signal))
     this.#turn = answer.catch(() => {})
     return answer
+  }
+
+  /** Which of the release's versions this component can offer now. */
+  protected versions(offered: readonly IcVersion[]): readonly IcVersion[] {
+    return offered
   }
 
   /** The versions are agreed. */
@@ -168,7 +174,12 @@ export abstract class IntegrationComponent implements VspDevice {
   /** The component is no longer ready. */
   protected down(): void {}
 
-  async #ask(what: string, body: Uint8Array, timeoutMs: number, signal?: AbortSignal): Promise<IcAnswer> {
+  async #ask(
+    what: string,
+    body: Uint8Array | (() => Uint8Array),
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<IcAnswer> {
     if (signal?.aborted === true) throw new IcError('aborted', `${what}: given up`)
     const agreed = this.#agreed
     if (agreed === undefined) throw new IcError('not-ready', `${what}: ${this.#whyNot()}`)
@@ -177,7 +188,7 @@ export abstract class IntegrationComponent implements VspDevice {
     this.counters.requests++
     try {
       const { status, body: answer } = await this.#exchange.start(what, this.kind.messageType, timeoutMs, (id, ic) =>
-        this.#send(this.kind.messageType, agreed, body, id, ic),
+        this.#send(this.kind.messageType, agreed, typeof body === 'function' ? body() : body, id, ic),
       )
       return { status, version: agreed.message, body: answer }
     } catch (error) {
@@ -197,7 +208,7 @@ export abstract class IntegrationComponent implements VspDevice {
   async #negotiate(channel: HostChannel): Promise<void> {
     const { faults } = this
     const frameworks = faults.frameworkVersions ?? this.#release.ic.framework
-    const messages = faults.messageVersions ?? this.#release.ic[this.kind.name]
+    const messages = faults.messageVersions ?? this.versions(this.#release.ic[this.kind.name])
     const body = encodeOffer(frameworks, messages, faults)
     const silence = this.clock.after(NEGOTIATION_MS, () => this.#enter('silent'))
     try {

@@ -2,6 +2,8 @@ import { HeartbeatComponent } from './heartbeat.ts'
 import type { IcOptions, IntegrationComponent } from './integration-component.ts'
 import type { KvpOptions } from './kvp/kvp.ts'
 import { KvpComponent } from './kvp/kvp.ts'
+import { ShutdownComponent } from './shutdown.ts'
+import { TimesyncComponent } from './timesync.ts'
 
 export interface IntegrationServicesOptions extends IcOptions {
   /** Settings of the key-value exchange. */
@@ -12,13 +14,17 @@ export interface IntegrationServicesOptions extends IcOptions {
 export class IntegrationServices {
   readonly heartbeat: HeartbeatComponent
   readonly kvp: KvpComponent
+  readonly shutdown: ShutdownComponent
+  readonly timesync: TimesyncComponent
   /** All of them, in the order in which a host offers them. */
   readonly components: readonly IntegrationComponent[]
 
   constructor(options: IntegrationServicesOptions) {
     this.heartbeat = new HeartbeatComponent(options)
     this.kvp = new KvpComponent({ ...options, ...options.kvp })
-    const all: IntegrationComponent[] = [this.heartbeat, this.kvp]
+    this.shutdown = new ShutdownComponent(options)
+    this.timesync = new TimesyncComponent(options)
+    const all: IntegrationComponent[] = [this.heartbeat, this.kvp, this.shutdown, this.timesync]
     this.components = all.filter(({ kind }) => options.release.ic[kind.name].length > 0)
   }
 }

@@ -338,6 +338,7 @@ export class VmbusServer {
         return control.connection?.version ?? 0
       },
       processorCount: this.#ports.processorCount,
+      referenceTime: () => this.#ports.referenceTime?.(),
       offerSubchannels: (count) => control.offerSubchannels(record, count),
       revoke: () => {
         control.revoke(record)

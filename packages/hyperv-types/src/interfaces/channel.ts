@@ -141,6 +141,8 @@ export interface Channel extends PacketSender, AsyncDisposable {
   /** Processor that takes this channel's interrupts. */
   readonly cpu: number
   readonly statistics: ChannelStatistics
+  /** The partition's reference time in 100 ns, or undefined where the platform tells none. */
+  referenceTime?(): bigint | undefined
   /** Aborted, with the ChannelError as reason, when the channel is rescinded or its bus goes away. */
   readonly gone: AbortSignal
   /** @throws ChannelError `rescinded`, `refused`, `invalid-state`, `invalid-argument`, `timeout`, `aborted`. */

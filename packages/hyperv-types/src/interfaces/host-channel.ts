@@ -93,6 +93,8 @@ export interface VspDevice {
 export interface VspPort {
   readonly protocolVersion: number
   readonly processorCount: number
+  /** The partition's reference time in 100 ns, or undefined where it is not told. */
+  referenceTime?(): bigint | undefined
   /** Offers sub-channels 1 to `count`; the ones offered already stay. @returns false when the bus version has none. */
   offerSubchannels(count: number): boolean
   /** Takes the device away (RESCIND, sub-channels first); resolves when the guest has released it. */

@@ -16,6 +16,8 @@ export interface SynicPorts {
   /** The partition's memory, as the root sees it. */
   readonly memory: GuestMemory
   readonly processorCount: number
+  /** The partition's reference time in 100 ns; undefined where a transport does not tell it. */
+  referenceTime?(): bigint | undefined
   /** Whether a virtual processor has this index; without it, those from 0 to `processorCount` - 1 do. */
   hasProcessor?(vp: number): boolean
   /** Queues a message (payload at most 240 bytes, copied) for a SINT of a virtual processor; messages keep their order. */

@@ -23,6 +23,8 @@ export interface ConnectedChannelsOptions {
   readonly processorCount?: number
   /** VMBus version, major << 16 | minor. */
   readonly protocolVersion?: number
+  /** The partition's reference time in 100 ns. Default: there is none. */
+  readonly referenceTime?: () => bigint
 }
 
 export interface ConnectedChannels {
@@ -49,6 +51,7 @@ export function connectedChannels(device: VspDevice, options: ConnectedChannelsO
     processorCount: options.processorCount ?? 1,
     protocolVersion: options.protocolVersion ?? DEFAULT_VERSION,
     gpadls: new LoopbackGpadls(),
+    referenceTime: options.referenceTime,
   }
   const channel = new LoopbackChannel(connection, offerOf(device, 0))
   let offered = 0

@@ -12,6 +12,7 @@ export interface LoopbackConnection {
   readonly processorCount: number
   readonly protocolVersion: number
   readonly gpadls: LoopbackGpadls
+  readonly referenceTime: (() => bigint) | undefined
 }
 
 /** GPADLs of one device. */
@@ -44,14 +45,20 @@ export class LoopbackGpadls {
 export class LoopbackPort implements VspPort {
   readonly protocolVersion: number
   readonly processorCount: number
+  readonly #referenceTime: (() => bigint) | undefined
   readonly #offer: (count: number) => boolean
   readonly #revoke: () => Promise<void>
 
   constructor(connection: LoopbackConnection, offer: (count: number) => boolean, revoke: () => Promise<void>) {
     this.protocolVersion = connection.protocolVersion
     this.processorCount = connection.processorCount
+    this.#referenceTime = connection.referenceTime
     this.#offer = offer
     this.#revoke = revoke
+  }
+
+  referenceTime(): bigint | undefined {
+    return this.#referenceTime?.()
   }
 
   offerSubchannels(count: number): boolean {

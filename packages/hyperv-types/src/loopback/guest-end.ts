@@ -67,6 +67,10 @@ export class LoopbackChannel implements Channel {
     return this.#opened?.hostChannel
   }
 
+  referenceTime(): bigint | undefined {
+    return this.#connection.referenceTime?.()
+  }
+
   send(
     type: number,
     flags: number,

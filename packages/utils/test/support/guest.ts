@@ -30,10 +30,11 @@ export async function bootGuest(
   drivers: readonly Driver<never>[],
   devices: readonly VspDevice[],
   clock: ManualClock,
-  tunables: Readonly<Record<string, string>> = {},
+  options: { readonly tunables?: Readonly<Record<string, string>>; readonly referenceTime?: () => bigint } = {},
 ): Promise<Guest> {
+  const { tunables = {}, ...loopback } = options
   const power: [PowerRequest, string][] = []
-  const connections = devices.map((device) => connectedChannels(device, { clock }))
+  const connections = devices.map((device) => connectedChannels(device, { clock, ...loopback }))
   const kernel = createKernel({
     clock,
     random: (target) => target.fill(7),

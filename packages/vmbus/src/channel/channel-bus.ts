@@ -27,6 +27,8 @@ export interface ChannelBus {
   /** What works on rings at this address. */
   ringEngine(gpa: number): RingEngine
   readonly processorCount: number
+  /** The partition's reference time; undefined while there is none. */
+  readonly referenceTime: { now(): bigint } | undefined
   readonly replies: PendingReplies
   readonly timing: ChannelTiming
   /** VP index of a processor. */

@@ -67,6 +67,10 @@ export class VmbusChannel implements Channel, Runnable {
     return this.#bus.version
   }
 
+  referenceTime(): bigint | undefined {
+    return this.#bus.referenceTime?.now()
+  }
+
   get memory(): GuestMemory {
     return this.#bus.memory
   }

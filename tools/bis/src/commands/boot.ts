@@ -35,7 +35,8 @@ export const boot: Command = {
       if (stay) {
         if (guest !== undefined) machine?.switchedOn(guest)
         const how = await Promise.race([booted.ended(), aborted(signal)])
-        again = how?.request === 'reboot'
+        again = how !== undefined && (how.request === 'reboot' || machine?.startAgain === true)
+        if (machine !== undefined) machine.startAgain = false
         if (how !== undefined) print(`the machine is off: ${how.reason}`)
       } else signal.throwIfAborted()
       if (json && !again) process.stdout.write(`${JSON.stringify(report(booted, tests), null, 2)}\n`)

@@ -28,6 +28,8 @@ export class VirtualMachine {
   readonly name: string
   readonly release: HostReleaseName
   readonly disks: readonly DiskOption[]
+  /** Who asked for the guest to go down wants it up again. */
+  startAgain = false
   #guest: RunningGuest | undefined
   #startedAt = 0
   #watchers: (() => void)[] = []

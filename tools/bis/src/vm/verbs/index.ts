@@ -1,7 +1,15 @@
 import type { VmVerb } from '../verb.ts'
+import { nmi } from './nmi.ts'
+import { restart } from './restart.ts'
 import { show } from './show.ts'
+import { stop } from './stop.ts'
+import { time } from './time.ts'
 
 /** The verbs by name, each in a file of its own. `list` needs no machine and is the command's. */
 export const VERBS: Readonly<Record<string, VmVerb>> = {
   show,
+  stop,
+  restart,
+  time,
+  nmi,
 }
