@@ -11,6 +11,7 @@ export {
   type IcVersions,
 } from './host-release.ts'
 export * from './ic/index.ts'
+export * from './ide/index.ts'
 export * from './netvsp/index.ts'
 export {
   RestoreError,

@@ -47,6 +47,7 @@ export type * from './interfaces/hypervisor.ts'
 export { type Logger, type LogLevel, silentLogger } from './interfaces/logger.ts'
 export type { MmioRange, MmioRequest, MmioSpace } from './interfaces/mmio.ts'
 export type { Packet } from './interfaces/packet.ts'
+export type { AtaUnit, PciFunction, PortDevice, PortIo, PortWidth } from './interfaces/port-io.ts'
 export type * from './interfaces/synic-ports.ts'
 export { type Backing, createBacking, type MemoryKind, WASM_PRIVATE_BYTES, type WasmMemory } from './memory/backing.ts'
 export {

@@ -19,6 +19,8 @@ export interface KernelOptions {
   readonly random: RandomSource
   readonly pages: PageAllocator
   readonly tunables?: Readonly<Record<string, string>>
+  /** Default `none`. */
+  readonly vmGuest?: 'none' | 'generic' | 'hv'
   /** Keep `debug` lines in dmesg. */
   readonly verbose?: boolean
   /** Called for a shutdown that a driver asks for; answers whether it will happen. Without it all are refused. */
@@ -41,14 +43,18 @@ export function createKernel(options: KernelOptions): GuestKernel {
   const { clock, random, pages } = options
   const dmesg = new MessageBuffer(clock, options.verbose === undefined ? {} : { verbose: options.verbose })
   const kernelClock = new KernelTime(clock)
+  const sysctl = new SysctlTree()
+  const { vmGuest = 'none' } = options
+  sysctl.child('kern').leaf('vm_guest', 'virtual machine guest detected', () => vmGuest)
   return {
+    vmGuest,
     clock: kernelClock,
     random,
     pages,
     dmesg,
     log: dmesg.logger(),
     tunables: new KernelEnvironment(options.tunables),
-    sysctl: new SysctlTree(),
+    sysctl,
     disks: new Units<BlockDevice>(),
     interfaces: new Units<EthernetInterface>(),
     characterDevices: new DeviceFiles(),

@@ -7,8 +7,12 @@ export class Units<T extends { readonly name: string }> implements UnitRegistry<
   readonly #items = new Map<string, T>()
   readonly #listeners = new Set<Listener<T>>()
 
-  add<U extends T>(prefix: string, make: (name: string, unit: number) => U): { readonly item: U; remove(): void } {
-    let unit = 0
+  add<U extends T>(
+    prefix: string,
+    make: (name: string, unit: number) => U,
+    wired = 0,
+  ): { readonly item: U; remove(): void } {
+    let unit = wired
     while (this.#items.has(`${prefix}${unit}`)) unit++
     const name = `${prefix}${unit}`
     const item = make(name, unit)

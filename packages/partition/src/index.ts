@@ -1,6 +1,7 @@
 export { PartitionError, type PartitionErrorCode } from './errors.ts'
 export type { FirmwareOptions } from './firmware.ts'
 export type { ProcessorVendor } from './hypercall/hypercall-page.ts'
+export { PortSpace } from './io/port-space.ts'
 export type { PartitionOptions } from './options.ts'
 export { Partition, type PartitionStatistics } from './partition.ts'
 export { type FeatureSwitches, type HostProfile, hostProfile } from './profiles/host-profile.ts'

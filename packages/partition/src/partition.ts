@@ -10,6 +10,7 @@ import { portCalls } from './hypercall/port-calls.ts'
 import { processorCalls } from './hypercall/processor-calls.ts'
 import { InlinePorts } from './inline-ports.ts'
 import { FIRST_VECTOR } from './interrupt-controller.ts'
+import { PortSpace } from './io/port-space.ts'
 import { addPartitionRegisters } from './msr/partition-registers.ts'
 import { addArchitecturalRegisters, addProcessorRegisters } from './msr/processor-registers.ts'
 import type { RegisterFile } from './msr/register.ts'
@@ -43,6 +44,8 @@ export class Partition implements Hypervisor {
   readonly processorCount: number
   readonly firmware: Firmware
   readonly profile: HostProfile
+  /** I/O ports and interrupt lines: of a generation 1 machine only. */
+  readonly io?: PortSpace
   /** The root's side. */
   readonly ports: SynicPorts
   readonly #ports: InlinePorts
@@ -64,6 +67,7 @@ export class Partition implements Hypervisor {
     this.processorCount = vpIndices.length
     this.firmware = resolved.firmware
     this.profile = profile
+    if (this.firmware.generation === 1) this.io = new PortSpace(clock)
     this.#hypervisorPresent = resolved.hypervisorPresent
     this.#vendor = vendor
     const state = new PartitionState({
@@ -231,6 +235,7 @@ export class Partition implements Hypervisor {
     if (this.#poweredOff) return
     for (const vp of this.#processors) vp.reset()
     this.#state.reset()
+    this.io?.clear()
     this.#poweredOff = true
     this.#ports.close(reason)
   }

@@ -45,8 +45,13 @@ export function storvsc(settings: Partial<StorvscSettings> = {}): Driver<Channel
     module: 'hv_storvsc',
     bus: 'vmbus',
     probe(device): ProbeResult | undefined {
-      const model = MODELS[device.ivars.offer.interfaceId]
-      return model === undefined ? undefined : { priority: ProbePriority.default, description: model.description }
+      const { interfaceId } = device.ivars.offer
+      const model = MODELS[interfaceId]
+      // The ATA driver has the disk then: whatever the value is, the tunable counts by being there.
+      const left = interfaceId === InterfaceId.IDE && device.kernel.tunables.getInt('hw.ata.disk_enable') !== undefined
+      return model === undefined || left
+        ? undefined
+        : { priority: ProbePriority.default, description: model.description }
     },
     attach: (device, signal) => attach(device, settings, signal),
   }

@@ -74,6 +74,9 @@ export function parseBootOptions(args: Arguments): BootOptions {
   const nics = args.list('nic').map(parseNicOption)
   const root = parseRoot(args.text('root'), disks)
   if (nics.length > 0 && root.kind !== 'inline') throw new CliError('usage', '--nic needs --root inline')
+  const dvd = disks.find(({ bus, optical }) => bus === 'ide' && optical)
+  if (dvd !== undefined && root.kind !== 'inline')
+    throw new CliError('usage', `--disk ${dvd.file}: a DVD on IDE never comes over VMBus; it needs --root inline`)
   const memoryBytes = parseSize(args.text('memory') ?? '64m', '--memory')
   if (memoryBytes < MIN_MEMORY || memoryBytes > MAX_MEMORY || memoryBytes % 65_536 !== 0) {
     throw new CliError('usage', '--memory is from 16m to 3g, in steps of 64k')

@@ -3,37 +3,18 @@ import type { BlockDevice, CrashReport } from '@bis/hyperv-types'
 import type { GuestMachine, GuestMachineOptions, PowerOff } from '@bis/machine'
 import { Machine } from '@bis/machine'
 import { RemoteRootMachine } from '@bis/machine/node'
-import { netvscDriver } from '@bis/netvsc'
-import type { KernelModule } from '@bis/newbus'
-import { storvsc } from '@bis/storvsc'
-import { utilsDrivers } from '@bis/utils'
 import type { VirtualDisk } from '@bis/vhdx'
 import type { BootOptions } from './boot-options.ts'
 import { CliError } from './cli-error.ts'
 import type { OpenDisk } from './disk-option.ts'
 import { closeDisks, openDisks } from './disk-option.ts'
-import { integrationServices, storageDevices } from './host-devices.ts'
+import type { NetworkChoices } from './driver-modules.ts'
+import { driverModules } from './driver-modules.ts'
+import { emulatedChipset, integrationServices, storageDevices } from './host-devices.ts'
+import { LoadableModules } from './loadable-modules.ts'
 import { Nics } from './nic-devices.ts'
 import { rootWorker } from './root-worker-script.ts'
 import type { RunningGuest } from './vm/virtual-machine.ts'
-
-/** The drivers of every machine, by their kernel modules. */
-function modules({ coalesce }: NetworkChoices): readonly KernelModule[] {
-  const dependencies = ['hv_vmbus']
-  return [
-    { name: 'hv_storvsc', drivers: [storvsc()], dependencies },
-    { name: 'hv_netvsc', drivers: [netvscDriver(coalesce === undefined ? {} : { coalesce })], dependencies },
-    { name: 'hv_utils', drivers: utilsDrivers(), dependencies },
-  ]
-}
-
-/** What a command wants of the machine's NICs. */
-export interface NetworkChoices {
-  /** The guest may use other source addresses than its own. */
-  readonly spoofing?: boolean
-  /** The host may join TCP segments; default true. */
-  readonly coalesce?: boolean
-}
 
 /** A machine with the images of its disks, switched on. */
 export class BootedMachine implements AsyncDisposable {
@@ -69,7 +50,7 @@ export class BootedMachine implements AsyncDisposable {
     const { release, generation, processorCount, memoryBytes, verbose, root, profile, refused } = options
     const guest = {
       ...profile,
-      modules: modules(network),
+      modules: driverModules(network),
       release,
       generation,
       processorCount,
@@ -178,7 +159,9 @@ async function bootInline<T>(
     const services = integrationServices(release)
     const storage = storageDevices(release, disks)
     const devices = [...storage, ...nics.devices, ...services.components]
-    const machine = await Machine.powerOn({ ...guest, devices, guest: { versions: { refuseVersions: refused } } })
+    const chipset = boot.generation === 1 ? emulatedChipset(disks) : []
+    const versions = { refuseVersions: refused }
+    const machine = await Machine.powerOn({ ...guest, devices, chipset, guest: { versions } })
     return make(machine, disks, storage, nics, runningGuest(machine, services, nics, disks, boot))
   } catch (error) {
     await closeDisks(disks)
@@ -198,6 +181,7 @@ function runningGuest(
   return {
     server: machine.server,
     services,
+    modules: new LoadableModules(machine.tree),
     nics,
     images,
     hardware: { generation, processorCount, memoryBytes, injectNmi },

@@ -24,9 +24,6 @@ export function parseDiskOption(text: string): DiskOption {
     else if (word === 'bus=scsi' || word === 'bus=ide') bus = word === 'bus=ide' ? 'ide' : 'scsi'
     else throw new CliError('usage', `--disk ${file}: ${JSON.stringify(word)} is none of ro, dvd, bus=scsi and bus=ide`)
   }
-  if (optical && bus === 'ide') {
-    throw new CliError('usage', `--disk ${file}: a DVD on IDE never comes over VMBus; plug it in on SCSI`)
-  }
   return { file, bus, readOnly, optical }
 }
 

@@ -1,5 +1,6 @@
-import type { DiskUnit, HostRelease, HostReleaseName, StorageController } from '@bis/host'
-import { DvdUnit, diskUnit, hostRelease, IntegrationServices, ideDisk, scsiController } from '@bis/host'
+import type { DiskUnit, HostRelease, HostReleaseName, IdePlace, StorageController } from '@bis/host'
+import { DvdUnit, diskUnit, gen1Chipset, hostRelease, IntegrationServices, ideDisk, scsiController } from '@bis/host'
+import type { PortDevice } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
 import type { VirtualDisk } from '@bis/vhdx'
 import type { OpenDisk } from './disk-option.ts'
@@ -15,10 +16,8 @@ const MAX_WRITE_SAME_BYTES = 256 * 2 ** 20
 /** The host's devices for these disks. IDE disks take the places of their channels in order; all others are LUNs of SCSI controllers. */
 export function storageDevices(releaseName: HostReleaseName, disks: readonly OpenDisk[]): StorageController[] {
   const release = hostRelease(releaseName)
-  const ide = disks.filter(({ bus }) => bus === 'ide')
-  const devices = ide.map(({ image }, place) =>
-    ideDisk({ release, backend: image, channel: place < 2 ? 0 : 1, device: place % 2 === 0 ? 0 : 1 }),
-  )
+  const hard = idePlaces(disks).filter(({ disk }) => !disk.optical)
+  const devices = hard.map(({ disk, channel, device }) => ideDisk({ release, backend: disk.image, channel, device }))
   const scsi = disks.filter(({ bus }) => bus === 'scsi')
   for (const [index, instanceId] of SCSI_INSTANCES.entries()) {
     const here = scsi.slice(index * CONTROLLER_DISKS, (index + 1) * CONTROLLER_DISKS)
@@ -31,6 +30,22 @@ export function storageDevices(releaseName: HostReleaseName, disks: readonly Ope
     devices.push(controller)
   }
   return devices
+}
+
+/** The emulated chipset of a generation 1 machine: IDE disks are there too, and DVDs only there. */
+export function emulatedChipset(disks: readonly OpenDisk[]): readonly PortDevice[] {
+  return gen1Chipset(
+    idePlaces(disks).map(({ disk: { image, optical }, channel, device }): IdePlace => {
+      return { channel, device, drive: optical ? { optical: new DvdUnit({ medium: image }) } : { disk: image } }
+    }),
+  )
+}
+
+function idePlaces(disks: readonly OpenDisk[]) {
+  const ide = disks.filter(({ bus }) => bus === 'ide')
+  return ide.map((disk, place) => {
+    return { disk, channel: place < 2 ? 0 : 1, device: place % 2 === 0 ? 0 : 1 } as const
+  })
 }
 
 /** The integration components of one machine, as this release has them. */

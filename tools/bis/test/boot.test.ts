@@ -54,7 +54,9 @@ describe('bis boot', () => {
     expect(stdout.match(/^da\d+: ok: 64 MiB/gm)).toHaveLength(70)
     expect(stdout).toContain('cd0: <Msft Virtual DVD-ROM 1.0> Removable CD-ROM')
     expect(stdout).toMatch(/^cd0: ok: 1.37 MiB/m)
-    const { status: usage, stderr: reason } = await bis('boot', '--disk', `${iso},bus=ide`)
+    const onIde = await bis('boot', '--disk', `${iso},bus=ide`)
+    expect([onIde.status, onIde.stdout]).toEqual([0, expect.stringMatching(/^cd0 at ata0 /m)])
+    const { status: usage, stderr: reason } = await bis('boot', '--root', 'worker', '--disk', `${iso},bus=ide`)
     expect([usage, reason]).toEqual([2, expect.stringContaining('never comes over VMBus')])
   })
 

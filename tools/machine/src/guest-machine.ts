@@ -1,12 +1,14 @@
-import type { GuestMemory, PowerRequest } from '@bis/hyperv-types'
+import type { Driver, GuestMemory, PowerRequest } from '@bis/hyperv-types'
 import { PageAllocator, systemClock } from '@bis/hyperv-types'
 import type { GuestKernel } from '@bis/newbus'
 import { createKernel, DeviceTree } from '@bis/newbus'
 import { Partition } from '@bis/partition'
 import type { VmbusDriver } from '@bis/vmbus'
 import { vmbusDriver } from '@bis/vmbus'
+import { ataDrivers, hasPci, pciDriver } from './legacy/index.ts'
 import type { GuestMachineOptions } from './machine-options.ts'
 import { platformRandom } from './platform-random.ts'
+import { vmGuest } from './vm-guest.ts'
 
 /** How a machine came to be off: switched off from outside, or by its guest. */
 export interface PowerOff {
@@ -40,6 +42,7 @@ export abstract class GuestMachine implements AsyncDisposable {
       clock,
       random,
       pages: new PageAllocator(memory),
+      vmGuest: vmGuest((leaf) => this.partition.cpuid(leaf)),
       onPowerRequest: (request, reason) => this.#requestPower(request, reason),
       ...(options.tunables === undefined ? {} : { tunables: options.tunables }),
       ...(options.verbose === undefined ? {} : { verbose: options.verbose }),
@@ -75,8 +78,12 @@ export abstract class GuestMachine implements AsyncDisposable {
   /** Boots the guest; switches the machine off again when that fails. */
   protected async boot(options: GuestMachineOptions): Promise<void> {
     try {
+      const { io } = this.partition
+      const pci = io !== undefined && hasPci(io)
+      if (pci) await this.tree.load({ name: 'kernel', drivers: [pciDriver as Driver, ...ataDrivers(options.ideNames)] })
       await this.tree.load({ name: 'hv_vmbus', drivers: [this.#bus] })
       for (const module of options.modules ?? []) await this.tree.load(module)
+      if (pci) this.tree.root.addChild({ location: 'pcib0', pnpinfo: '_HID=PNP0A03', ivars: io })
       const { vmbus } = this.partition.firmware
       if (vmbus !== undefined) {
         this.tree.root.addChild({ location: 'vmbus', pnpinfo: `_HID=${vmbus.hid}`, ivars: undefined })

@@ -1,8 +1,9 @@
 import type { GuestOptions, HostReleaseName } from '@bis/host'
-import type { Clock, Logger, MemoryKind, RandomSource, VspDevice } from '@bis/hyperv-types'
+import type { Clock, Logger, MemoryKind, PortDevice, RandomSource, VspDevice } from '@bis/hyperv-types'
 import type { KernelModule } from '@bis/newbus'
 import type { PartitionOptions } from '@bis/partition'
 import type { VmbusOptions } from '@bis/vmbus'
+import type { IdeNames } from './legacy/index.ts'
 
 export const DEFAULT_MEMORY_BYTES = 64 * 2 ** 20
 
@@ -21,6 +22,8 @@ export interface GuestMachineOptions {
   /** Default `2025`. */
   readonly release?: HostReleaseName
   readonly generation?: 1 | 2
+  /** What the guest's kernel calls IDE disks and drives; default `ada` and `cd`. */
+  readonly ideNames?: IdeNames
   readonly tunables?: Readonly<Record<string, string>>
   /** Keep `debug` lines in dmesg. */
   readonly verbose?: boolean
@@ -36,6 +39,8 @@ export interface GuestMachineOptions {
 export interface MachineOptions extends GuestMachineOptions {
   /** Devices of the host that are there when the machine is switched on. */
   readonly devices?: readonly VspDevice[]
+  /** Emulated devices at I/O ports, of a generation 1 machine: see `gen1Chipset` of `@bis/host`. */
+  readonly chipset?: readonly PortDevice[]
   /** Default `wasm`: shared WebAssembly.Memory. */
   readonly memoryKind?: Exclude<MemoryKind, 'mapped'>
   /** Where the host's own lines go; default nowhere. */

@@ -24,6 +24,10 @@ export class Machine extends GuestMachine {
         ...gapBaseOf(options),
       }),
     )
+    for (const device of options.chipset ?? []) {
+      if (this.partition.io === undefined) throw new RangeError('a generation 2 machine has no devices at I/O ports')
+      this.partition.io.plug(device)
+    }
     this.#ownsHost = host === undefined
     this.host = host ?? new Host({ release, clock, ...(hostLog === undefined ? {} : { log: hostLog }) })
     this.server = this.host.addGuest(this.partition.ports, options.guest)

@@ -27,10 +27,14 @@ export interface Tunables {
 /** Things with a unit number that drivers give to the rest of the guest: disks, network interfaces. */
 export interface UnitRegistry<T extends { readonly name: string }> {
   /**
-   * Registers what `make` builds for the lowest free unit of a prefix (`da`).
+   * Registers what `make` builds for the lowest free unit of a prefix (`da`), from `wired` on when that is given.
    * @returns the thing and how to take it away.
    */
-  add<U extends T>(prefix: string, make: (name: string, unit: number) => U): { readonly item: U; remove(): void }
+  add<U extends T>(
+    prefix: string,
+    make: (name: string, unit: number) => U,
+    wired?: number,
+  ): { readonly item: U; remove(): void }
   get(name: string): T | undefined
   list(): readonly T[]
   /** Calls the listener for each that is there, each that comes, and each that goes; returns how to stop. */
@@ -41,6 +45,8 @@ export type PowerRequest = 'power-off' | 'reboot' | 'hibernate'
 
 /** What the guest's kernel offers its drivers. */
 export interface Kernel {
+  /** What kind of machine this is, as FreeBSD's `kern.vm_guest` says it; absent: not known. */
+  readonly vmGuest?: 'none' | 'generic' | 'hv'
   readonly clock: Clock
   readonly random: RandomSource
   /** The message buffer (dmesg), lines as they are: what no device says, such as `da0 at storvsc0 …`. */

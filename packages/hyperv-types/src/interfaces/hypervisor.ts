@@ -1,4 +1,5 @@
 import type { GuestMemory } from '../memory/guest-memory.ts'
+import type { PortIo } from './port-io.ts'
 
 /** What the CPUID instruction returns; each an unsigned 32-bit number. */
 export interface CpuidResult {
@@ -48,6 +49,8 @@ export interface Hypervisor {
   readonly memory: GuestMemory
   readonly processorCount: number
   readonly firmware: Firmware
+  /** Absent on a generation 2 machine, which has no device at an I/O port. */
+  readonly io?: PortIo
   cpuid(leaf: number, subleaf?: number): CpuidResult
   /** @throws HypervisorFault `general-protection` for a register that does not exist or may not be read. */
   readMsr(cpu: number, msr: number): bigint

@@ -29,6 +29,9 @@ export const host: Command = {
     const { release, disks: images, refused } = parseHostOptions(args)
     const path = args.text('socket')
     if (path === undefined) throw new CliError('usage', 'bis host: --socket PATH is missing')
+    const dvd = images.find(({ bus, optical }) => bus === 'ide' && optical)
+    if (dvd !== undefined)
+      throw new CliError('usage', `--disk ${dvd.file}: a DVD on IDE never comes over VMBus; plug it in on SCSI`)
     const log: Logger = {
       log: (level, text) => (level === 'debug' ? undefined : void process.stderr.write(`${text}\n`)),
     }

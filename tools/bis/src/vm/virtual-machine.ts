@@ -2,6 +2,7 @@ import type { HostReleaseName, IntegrationServices, VmbusServer } from '@bis/hos
 import { hostRelease } from '@bis/host'
 import { CliError } from '../cli-error.ts'
 import type { DiskOption, OpenDisk } from '../disk-option.ts'
+import type { LoadableModules } from '../loadable-modules.ts'
 import type { Nics } from '../nic-devices.ts'
 
 /** A guest that is switched on, with what its host has for it. */
@@ -9,6 +10,8 @@ export interface RunningGuest {
   /** The host's end of its VMBus. */
   readonly server: VmbusServer
   readonly services: IntegrationServices
+  /** Kernel modules, when the guest is in this process. */
+  readonly modules?: LoadableModules
   readonly nics?: Nics
   /** The images of its disks. */
   readonly images: readonly OpenDisk[]

@@ -1,4 +1,5 @@
 import type { VmVerb } from '../verb.ts'
+import { kldload, kldstat, kldunload } from './kld.ts'
 import { nmi } from './nmi.ts'
 import { restart } from './restart.ts'
 import { show } from './show.ts'
@@ -12,4 +13,7 @@ export const VERBS: Readonly<Record<string, VmVerb>> = {
   restart,
   time,
   nmi,
+  kldstat,
+  kldload,
+  kldunload,
 }

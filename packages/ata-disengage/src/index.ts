@@ -1,0 +1,1 @@
+export { ataDisengage, DISK_ENABLE } from './driver.ts'

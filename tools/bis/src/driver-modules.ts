@@ -1,0 +1,26 @@
+import { ataDisengage } from '@bis/ata-disengage'
+import type { Driver } from '@bis/hyperv-types'
+import { netvscDriver } from '@bis/netvsc'
+import type { KernelModule } from '@bis/newbus'
+import { storvsc } from '@bis/storvsc'
+import { utilsDrivers } from '@bis/utils'
+
+/** What a command wants of the machine's NICs. */
+export interface NetworkChoices {
+  /** The guest may use other source addresses than its own. */
+  readonly spoofing?: boolean
+  /** The host may join TCP segments; default true. */
+  readonly coalesce?: boolean
+}
+
+/** The drivers of every machine, by their kernel modules. */
+export function driverModules({ coalesce }: NetworkChoices): readonly KernelModule[] {
+  const dependencies = ['hv_vmbus']
+  return [
+    // Before the disks are there: it takes none away from the ATA driver.
+    { name: 'hv_ata_pci_disengage', drivers: [ataDisengage() as unknown as Driver] },
+    { name: 'hv_storvsc', drivers: [storvsc()], dependencies },
+    { name: 'hv_netvsc', drivers: [netvscDriver(coalesce === undefined ? {} : { coalesce })], dependencies },
+    { name: 'hv_utils', drivers: utilsDrivers(), dependencies },
+  ]
+}

@@ -1,0 +1,2 @@
+export { ataDrivers, type IdeNames } from './ata-drivers.ts'
+export { hasPci, pciDriver } from './pci-bus.ts'
