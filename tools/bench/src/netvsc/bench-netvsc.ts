@@ -1,176 +1,86 @@
-import { Host, hostRelease, NetworkAdapter, VirtualSwitch } from '@bis/host'
-import type { EthernetInterface, FrameOffload } from '@bis/hyperv-types'
-import { systemClock } from '@bis/hyperv-types'
-import { Machine } from '@bis/machine'
-import { netvscDriver } from '@bis/netvsc'
-import type { NetvscBenchOptions, NetvscRow } from './rows.ts'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import type { Measurement } from './measure.ts'
+import type { Arrangement, Load, NetvscRow } from './rows.ts'
 
-const MAC = (n: number): Uint8Array => Uint8Array.of(0, 0x15, 0x5d, 0, 0, n)
-const TCP_AT = 34
-const LARGE_BYTES = 62_000
-const SEGMENT_BYTES = 1448
-/** Frames in one batch: what a busy stack hands over at once. */
-const BATCH = 64
+/** The longest large send that the host takes, with its Ethernet header. */
+const LARGE_BYTES = 0xf53c + 14
 
-interface Pair extends AsyncDisposable {
-  readonly a: EthernetInterface
-  readonly b: EthernetInterface
+/** How the bench runs; every field may be left out. */
+export interface NetvscBenchOptions {
+  /** Ports beside the sender's. Default 1, 4, 16 and 64. */
+  readonly ports?: readonly number[]
+  /** Channels of each NIC. Default 1, 4 and 16. */
+  readonly channels?: readonly number[]
+  /** Times each figure is taken, in turns with the others of its network; the row tells the tenth percentile. Default 100. */
+  readonly slices?: number
+  /** How long each taking lasts, in milliseconds. Default 4: short ones suffer less from whatever else the machine does. */
+  readonly sliceMilliseconds?: number
+  /** Frames for the heap's figure. Default 4 million. */
+  readonly heapFrames?: number
+  /** The C compiler; false for none. Default `cc`, left out quietly when the machine has none. */
+  readonly compiler?: string | false
+  /** Files of the threads' scripts; only tests on the sources have others than the package's own. */
+  readonly scripts?: { readonly measure: string; readonly root: string }
+  readonly onRow?: (row: NetvscRow) => void
+  readonly signal?: AbortSignal
+}
+
+/** What a measuring thread is started with. */
+export interface MeasureThreadData {
+  readonly measurement: Measurement
+  readonly compiler: string | false
 }
 
 /**
- * Measures frames from one guest through netvsc, VMBus, netvsp and the switch to a second guest, beside a memory copy of the
- * same size: small, full-size and large sends, with more ports, and with more channels. About 12 seconds by default.
+ * Measures frames from one guest through netvsc, VMBus, netvsp and the switch to a second guest, beside plain copies of as
+ * many bytes and the C ring program: small, full-size, TCP and large sends, on default and plain memory; with more ports;
+ * with more channels; with the host in a second thread. Each network has a thread of its own, as what one does to the
+ * compiler would slow the next. About half a minute by default.
  */
 export async function benchNetvsc(options: NetvscBenchOptions = {}): Promise<NetvscRow[]> {
   const rows: NetvscRow[] = []
-  const { milliseconds = 1000 } = options
-  const add = (row: NetvscRow): void => {
-    rows.push(row)
-    options.onRow?.(row)
-  }
-  for (const frameBytes of [64, 1514, LARGE_BYTES]) add(copyRow(frameBytes, milliseconds / 4))
-  {
-    await using pair = await makePair(2, 1)
-    for (const frameBytes of [64, 1514]) {
-      add(await measure('frames', pair, plainFrame(frameBytes), undefined, { ports: 2, channels: 1, milliseconds }))
+  const base: Arrangement = { memory: 'wasm', host: 'same', ports: 1, channels: 1 }
+  const all: readonly (readonly [Load, number])[] = [
+    ['frames', 64],
+    ['frames', 1514],
+    ['tcp', 1514],
+    ['large-send', LARGE_BYTES],
+  ]
+  const small = [['frames', 64]] as const
+  const run = async (change: Partial<Arrangement>, loads: Measurement['loads'], heapFrames = 0): Promise<void> => {
+    options.signal?.throwIfAborted()
+    const measurement: Measurement = {
+      arrangement: { ...base, ...change },
+      loads,
+      slices: options.slices ?? 100,
+      sliceMilliseconds: options.sliceMilliseconds ?? 4,
+      heapFrames,
+      rootScript: options.scripts?.root ?? ownScript('root-thread'),
     }
-    const offload: FrameOffload = {
-      checksum: 0,
-      segmentSize: SEGMENT_BYTES,
-      transportOffset: TCP_AT,
-      vlan: -1,
-      hash: 0,
+    const script = options.scripts?.measure ?? ownScript('measure-thread')
+    for (const row of await inThread(script, { measurement, compiler: options.compiler ?? 'cc' })) {
+      rows.push(row)
+      options.onRow?.(row)
     }
-    add(await measure('large-send', pair, tcpFrame(LARGE_BYTES, 1), offload, { ports: 2, channels: 1, milliseconds }))
   }
-  for (const ports of options.ports ?? [1, 4, 16, 64]) {
-    await using pair = await makePair(ports + 1, 1)
-    add(await measure('ports', pair, plainFrame(64), undefined, { ports: ports + 1, channels: 1, milliseconds }))
-  }
-  for (const channels of options.channels ?? [1, 4, 16]) {
-    await using pair = await makePair(2, channels)
-    add(await measure('channels', pair, tcpFrame(64, 1), undefined, { ports: 2, channels, milliseconds }))
-  }
+  await run({}, all, options.heapFrames ?? 4_000_000)
+  await run({}, [['large-send-cut', LARGE_BYTES]])
+  await run({ memory: 'plain' }, all)
+  await run({ host: 'second' }, all)
+  for (const ports of options.ports ?? [1, 4, 16, 64]) await run({ ports }, small)
+  for (const channels of options.channels ?? [1, 4, 16]) await run({ channels }, small)
   return rows
 }
 
-async function makePair(ports: number, channels: number): Promise<Pair> {
-  const host = new Host({ release: '2022', clock: systemClock })
-  const lan = new VirtualSwitch({ clock: systemClock })
-  const release = hostRelease('2022')
-  const boot = async (n: number): Promise<Machine> => {
-    const instanceId = `f8615163-0000-4000-8000-00000000000${n}`
-    const adapter = new NetworkAdapter({ release, switch: lan, address: MAC(n), instanceId })
-    const modules = [{ name: 'hv_netvsc', drivers: [netvscDriver({ channelCount: channels })] }]
-    return Machine.powerOn({ devices: [adapter], modules, processorCount: channels, memoryBytes: 128 * 2 ** 20 }, host)
-  }
-  const [first, second] = [await boot(1), await boot(2)]
-  const idle = { takesChecksums: true, takesSegments: 0x1_0000, deliver: () => {} }
-  for (let n = 2; n < ports; n++) lan.addPort({ name: `idle${n}`, kind: 'vm', address: MAC(n + 1) }, idle)
-  const [a, b] = [first, second].map((machine) => machine.kernel.interfaces.get('hn0'))
-  if (a === undefined || b === undefined) throw new Error('a guest has no hn0')
-  return {
-    a,
-    b,
-    async [Symbol.asyncDispose]() {
-      await first.powerOff()
-      await second.powerOff()
-      await host[Symbol.asyncDispose]()
-    },
-  }
+async function inThread(script: string, workerData: MeasureThreadData): Promise<readonly NetvscRow[]> {
+  const worker = new Worker(script, { workerData })
+  const [rows] = (await once(worker, 'message')) as [readonly NetvscRow[]]
+  await worker.terminate()
+  return rows
 }
 
-interface Measure {
-  readonly ports: number
-  readonly channels: number
-  readonly milliseconds: number
-}
-
-async function measure(
-  bench: NetvscRow['bench'],
-  { a, b }: Pair,
-  frame: Uint8Array,
-  offload: FrameOffload | undefined,
-  { ports, channels, milliseconds }: Measure,
-): Promise<NetvscRow> {
-  let arrived = 0
-  b.receive((frames, count) => {
-    for (let i = 0; i < count; i++) arrived += frames[i]?.length ?? 0
-  })
-  const pump = async (limit: number): Promise<number> => {
-    let sent = 0
-    const end = performance.now() + limit
-    while (performance.now() < end) {
-      a.beginBatch()
-      let taken = 0
-      while (taken < BATCH && a.transmit(frame, 0, frame.length, offload) === 0) taken++
-      a.endBatch()
-      sent += taken
-      // The rest of the machine runs in tasks; the event loop itself gets a turn when there is no room left.
-      if (taken < BATCH) await nextTurn()
-      else await undefined
-    }
-    for (let wait = 0; wait < 100 && arrived < sent * frame.length; wait++) await nextTurn()
-    return sent
-  }
-  await pump(milliseconds / 4)
-  arrived = 0
-  const heap = process.memoryUsage().heapUsed
-  const start = performance.now()
-  const sent = await pump(milliseconds)
-  const nanoseconds = ((performance.now() - start) * 1e6) / Math.max(1, sent)
-  const grown = process.memoryUsage().heapUsed - heap
-  if (arrived < sent * frame.length) throw new Error(`${sent} frames were sent, ${arrived / frame.length} came`)
-  return row(bench, frame.length, ports, channels, nanoseconds, grown / Math.max(1, sent))
-}
-
-function copyRow(frameBytes: number, milliseconds: number): NetvscRow {
-  const from = new Uint8Array(frameBytes)
-  const to = new Uint8Array(frameBytes)
-  let copies = 0
-  const start = performance.now()
-  while (performance.now() - start < milliseconds) {
-    for (let i = 0; i < 1000; i++) to.set(from)
-    copies += 1000
-  }
-  return row('copy', frameBytes, 0, 0, ((performance.now() - start) * 1e6) / copies, 0)
-}
-
-function row(
-  bench: NetvscRow['bench'],
-  frameBytes: number,
-  ports: number,
-  channels: number,
-  nanoseconds: number,
-  heapBytesPerFrame: number,
-): NetvscRow {
-  const framesPerSecond = 1e9 / nanoseconds
-  const bitsPerSecond = framesPerSecond * frameBytes * 8
-  return { bench, frameBytes, ports, channels, nanoseconds, framesPerSecond, bitsPerSecond, heapBytesPerFrame }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-function plainFrame(length: number): Uint8Array {
-  const frame = new Uint8Array(length)
-  frame.set(MAC(2))
-  frame.set(MAC(1), 6)
-  frame.set([0x88, 0xb5], 12)
-  return frame
-}
-
-function tcpFrame(length: number, port: number): Uint8Array {
-  const frame = plainFrame(length)
-  const view = new DataView(frame.buffer)
-  view.setUint16(12, 0x0800)
-  frame[14] = 0x45
-  view.setUint16(16, length - 14)
-  frame[23] = 6
-  frame.set([10, 0, 0, 1, 10, 0, 0, 2], 26)
-  view.setUint16(TCP_AT, port)
-  view.setUint16(TCP_AT + 2, 2)
-  frame[TCP_AT + 12] = 0x50
-  return frame
+function ownScript(name: string): string {
+  return fileURLToPath(new URL(`./${name}.js`, import.meta.url))
 }

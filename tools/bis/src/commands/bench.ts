@@ -1,3 +1,4 @@
+import { benchNetvsc, netvscTable } from '@bis/bench/netvsc'
 import { benchRing, benchTable } from '@bis/bench/ring'
 import { benchStorvsc, storvscTable } from '@bis/bench/storvsc'
 import { benchVhdx, vhdxTable } from '@bis/bench/vhdx'
@@ -11,6 +12,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   ring: async (signal) => {
     const rows = await benchRing({ signal })
     return { rows, table: () => benchTable(rows) }
+  },
+  netvsc: async (signal) => {
+    const rows = await benchNetvsc({ signal })
+    return { rows, table: () => netvscTable(rows) }
   },
   storvsc: async (signal) => {
     const rows = await benchStorvsc({ signal })
@@ -31,6 +36,7 @@ export const bench: Command = {
   options: { json: { type: 'boolean', help: 'print JSON' } },
   positionals: 1,
   details: `ring: packets and bytes per second for each kind of guest memory, latency between threads, heap growth.
+netvsc: frames of guest to guest over the virtual switch, small to large sends, with more ports and channels.
 storvsc: reads from a RAM disk through driver, bus, host and SCSI target, in one thread and in two.
 vhdx: read, write and convert an image of 512 MiB beside qemu-img; memory for an image of 64 TiB.`,
   async run(args, signal) {
