@@ -153,6 +153,17 @@ int open(const char *path, int flags, ...) {
   return REAL(open)(redirected(path, buffer, sizeof buffer), flags, mode);
 }
 
+/* What programs with 64-bit file offsets call; the same on 64-bit systems. */
+int open64(const char *path, int flags, ...) {
+  mode_t mode = 0;
+  va_list arguments;
+  va_start(arguments, flags);
+  if (flags & O_CREAT)
+    mode = va_arg(arguments, mode_t);
+  va_end(arguments);
+  return open(path, flags, mode);
+}
+
 static ssize_t read_device(struct device *device, int fd, void *data, size_t size) {
   struct frame *frame = device->messages;
   unsigned char kind = MESSAGE;
