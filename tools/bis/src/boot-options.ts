@@ -7,7 +7,7 @@ import { MAX_SCSI_DISKS, parseDiskOption } from './disk-option.ts'
 import type { MachineProfile } from './machine-profile.ts'
 import { PROFILE_OPTIONS, parseProfile, parseRefused, REFUSE_OPTION } from './machine-profile.ts'
 import type { NicOption } from './nic-option.ts'
-import { parseNicOption } from './nic-option.ts'
+import { NIC_HELP, NIC_USAGE, parseNicOption } from './nic-option.ts'
 import { parseSize } from './size.ts'
 
 /** Who plays the root partition: this thread, a worker thread, or `bis host` at a socket. */
@@ -41,6 +41,8 @@ export const HOST_OPTIONS: Readonly<Record<string, OptionSpec>> = {
     value: 'FILE[,bus=scsi|ide][,ro][,dvd]',
     help: 'plug in a disk image, or an .iso in a DVD drive (repeatable)',
   },
+  nic: { type: 'string', multiple: true, value: NIC_USAGE, help: NIC_HELP },
+  capture: { type: 'string', value: 'FILE', help: "write the NICs' frames to a pcapng file" },
   host: { type: 'string', value: 'RELEASE', help: `the host's Windows Server release: ${HOST_RELEASES.join(', ')}` },
   refuse: REFUSE_OPTION,
 }
@@ -48,13 +50,6 @@ export const HOST_OPTIONS: Readonly<Record<string, OptionSpec>> = {
 /** Flags of every command that boots a machine. */
 export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   ...HOST_OPTIONS,
-  nic: {
-    type: 'string',
-    multiple: true,
-    value: 'PORT[,mac=MAC][,vlan=ID|trunk]',
-    help: 'plug in a NIC: none, switch or stream:PATH, a QEMU stream socket (repeatable)',
-  },
-  capture: { type: 'string', value: 'FILE', help: "write the NICs' frames to a pcapng file" },
   gen: { type: 'string', value: '1|2', help: 'generation of the machine; default 2' },
   cpus: { type: 'string', value: 'N', help: 'virtual processors; default 2' },
   memory: { type: 'string', value: 'SIZE', help: 'guest memory; default 64m' },
@@ -69,11 +64,16 @@ const MAX_CPUS = 64
 
 /** @throws CliError `usage`. */
 export function parseBootOptions(args: Arguments): BootOptions {
-  const { release, disks, refused } = parseHostOptions(args)
+  const { release, disks, nics, capture, refused } = parseHostOptions(args)
   const generation = parseGeneration(args.text('gen'), disks)
-  const nics = args.list('nic').map(parseNicOption)
-  const root = parseRoot(args.text('root'), disks)
-  if (nics.length > 0 && root.kind !== 'inline') throw new CliError('usage', '--nic needs --root inline')
+  const root = parseRoot(args.text('root'))
+  const plugged = disks.length > 0 ? 'disk' : nics.length > 0 ? 'nic' : capture === undefined ? undefined : 'capture'
+  if (root.kind === 'socket' && plugged !== undefined) {
+    throw new CliError(
+      'usage',
+      `with --root socket:PATH the devices are those of the bis host; give --${plugged} there`,
+    )
+  }
   const dvd = disks.find(({ bus, optical }) => bus === 'ide' && optical)
   if (dvd !== undefined && root.kind !== 'inline')
     throw new CliError('usage', `--disk ${dvd.file}: a DVD on IDE never comes over VMBus; it needs --root inline`)
@@ -84,7 +84,7 @@ export function parseBootOptions(args: Arguments): BootOptions {
   return {
     disks,
     nics,
-    capture: args.text('capture'),
+    capture,
     release,
     generation,
     processorCount: parseCpus(args.text('cpus')),
@@ -96,8 +96,10 @@ export function parseBootOptions(args: Arguments): BootOptions {
   }
 }
 
+type HostSide = 'disks' | 'nics' | 'capture' | 'release' | 'refused'
+
 /** @throws CliError `usage`. */
-export function parseHostOptions(args: Arguments): Pick<BootOptions, 'disks' | 'release' | 'refused'> {
+export function parseHostOptions(args: Arguments): Pick<BootOptions, HostSide> {
   const text = args.text('host') ?? '2025'
   const release = HOST_RELEASES.find((name) => name === text)
   if (release === undefined) {
@@ -107,7 +109,8 @@ export function parseHostOptions(args: Arguments): Pick<BootOptions, 'disks' | '
   if (disks.filter(({ bus }) => bus === 'scsi').length > MAX_SCSI_DISKS) {
     throw new CliError('usage', `a machine has ${MAX_SCSI_DISKS} SCSI disks at most`)
   }
-  return { release, disks, refused: parseRefused(args) }
+  const nics = args.list('nic').map(parseNicOption)
+  return { release, disks, nics, capture: args.text('capture'), refused: parseRefused(args) }
 }
 
 function parseGeneration(text: string | undefined, disks: readonly DiskOption[]): 1 | 2 {
@@ -127,12 +130,10 @@ function parseCpus(text = '2'): number {
   return count
 }
 
-function parseRoot(text: string | undefined, disks: readonly DiskOption[]): RootOption {
+function parseRoot(text: string | undefined): RootOption {
   if (text === undefined || text === 'inline') return { kind: 'inline' }
   if (text === 'worker') return { kind: 'worker' }
   const path = text.startsWith('socket:') ? text.slice('socket:'.length) : ''
   if (path === '') throw new CliError('usage', `--root ${JSON.stringify(text)}: choose inline, worker or socket:PATH`)
-  if (disks.length > 0)
-    throw new CliError('usage', 'with --root socket:PATH the disks are those of the bis host; give --disk there')
   return { kind: 'socket', path }
 }

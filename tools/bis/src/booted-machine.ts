@@ -13,6 +13,7 @@ import { driverModules } from './driver-modules.ts'
 import { emulatedChipset, integrationServices, storageDevices } from './host-devices.ts'
 import { LoadableModules } from './loadable-modules.ts'
 import { Nics } from './nic-devices.ts'
+import type { RootWorkerData } from './root-worker-script.ts'
 import { rootWorker } from './root-worker-script.ts'
 import type { RunningGuest } from './vm/virtual-machine.ts'
 
@@ -47,7 +48,7 @@ export class BootedMachine implements AsyncDisposable {
     print: (line: string) => void,
     network: NetworkChoices = {},
   ): Promise<BootedMachine> {
-    const { release, generation, processorCount, memoryBytes, verbose, root, profile, refused } = options
+    const { release, generation, processorCount, memoryBytes, verbose, root, profile } = options
     const guest = {
       ...profile,
       modules: driverModules(network),
@@ -62,7 +63,7 @@ export class BootedMachine implements AsyncDisposable {
     if (root.kind === 'inline') return bootInline(options, guest, network, (...parts) => new BootedMachine(...parts))
     const machine =
       root.kind === 'worker'
-        ? await RemoteRootMachine.withWorkerRoot(rootWorker(release, options.disks, refused), guest)
+        ? await RemoteRootMachine.withWorkerRoot(rootWorker(rootData(options, network)), guest)
         : await RemoteRootMachine.withSocketRoot(root.path, guest)
     return new BootedMachine(machine)
   }
@@ -139,10 +140,16 @@ function byteLength({ geometry }: BlockDevice): number {
   return geometry.blockSize * geometry.blockCount
 }
 
+/** What the host has for the guest, as a root elsewhere is told. */
+function rootData(options: BootOptions, { spoofing = false }: NetworkChoices): RootWorkerData {
+  const { release, disks, nics, capture, refused } = options
+  return { release, disks, nics, refused, network: { spoofing, ...(capture === undefined ? {} : { capture }) } }
+}
+
 async function bootInline<T>(
   boot: BootOptions,
   guest: GuestMachineOptions,
-  { spoofing = false }: NetworkChoices,
+  choices: NetworkChoices,
   make: (
     machine: Machine,
     disks: readonly OpenDisk[],
@@ -151,8 +158,8 @@ async function bootInline<T>(
     running: RunningGuest,
   ) => T,
 ): Promise<T> {
-  const { disks: images, nics: options, capture, release, refused } = boot
-  const nics = await Nics.open(options, release, { spoofing, ...(capture === undefined ? {} : { capture }) })
+  const { disks: images, nics: options, release, refused, network } = rootData(boot, choices)
+  const nics = await Nics.open(options, release, network)
   const disks: OpenDisk[] = []
   try {
     disks.push(...(await openDisks(images)))

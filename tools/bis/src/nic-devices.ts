@@ -1,37 +1,66 @@
 import type { WriteStream } from 'node:fs'
-import { createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { access } from 'node:fs/promises'
 import { finished } from 'node:stream/promises'
-import type { HostReleaseName } from '@bis/host'
-import { hostRelease, NetworkAdapter, VirtualSwitch } from '@bis/host'
+import type { HostReleaseName, VlanMode } from '@bis/host'
+import { hostRelease, NetworkAdapter, PcapngWriter, ReplayPort, VirtualSwitch } from '@bis/host'
 import { StreamPort } from '@bis/host/node'
+import type { Timer } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
-import { CliError } from './cli-error.ts'
-import type { NicOption } from './nic-option.ts'
+import { formatMac } from '@bis/hyperv-types/ethernet'
+import { CliError, describeError } from './cli-error.ts'
+import type { NicOption, NicPort } from './nic-option.ts'
+import { formatNicPort, parseVlan } from './nic-option.ts'
+
+/** A NIC has a hundred others beside it at most, by the number in its instance. */
+const MOST_NICS = 99
+/** How often a replay looks whether the guest listens by now. */
+const REPLAY_WAIT_MS = 20
 
 export interface NicSettings {
-  /** Lets the guest use other addresses than its NIC's, as a bridge needs. */
+  /** Every NIC's guest may use other addresses than its own. */
   readonly spoofing?: boolean
   /** File for a capture of every NIC's port. */
   readonly capture?: string
 }
 
-/** The machine's switch with its NICs, and what they are connected to outside. */
-export class Nics implements AsyncDisposable {
-  readonly devices: NetworkAdapter[] = []
-  readonly #switch = new VirtualSwitch({ clock: systemClock })
-  readonly #outside: StreamPort[] = []
-  #capture: WriteStream | undefined
+/** Takes devices for its guest: a machine's VMBus. */
+export interface DeviceBus {
+  offer(device: NetworkAdapter): unknown
+}
 
-  /** @throws CliError `failed` when a socket or the capture file cannot be opened */
+interface Nic {
+  readonly name: string
+  readonly number: number
+  readonly adapter: NetworkAdapter
+  port: NicPort
+  /** What is beyond the switch; ends with the connection. */
+  outside: AsyncDisposable | undefined
+}
+
+/** The machine's switch with its NICs, and what they are connected to outside. They stay while guests come and go. */
+export class Nics implements AsyncDisposable {
+  readonly #release: HostReleaseName
+  readonly #settings: NicSettings
+  readonly #switch = new VirtualSwitch({ clock: systemClock })
+  #nics: Nic[] = []
+  #capture: { readonly file: WriteStream; readonly writer: PcapngWriter } | undefined
+
+  private constructor(release: HostReleaseName, settings: NicSettings) {
+    this.#release = release
+    this.#settings = settings
+  }
+
+  /** @throws CliError `failed` when a socket or a file cannot be opened */
   static async open(
     options: readonly NicOption[],
-    releaseName: HostReleaseName,
+    release: HostReleaseName,
     settings: NicSettings = {},
   ): Promise<Nics> {
-    const nics = new Nics()
+    const nics = new Nics(release, settings)
     try {
-      for (const [index, option] of options.entries()) await nics.#add(option, index, releaseName, settings)
       if (settings.capture !== undefined) await nics.#startCapture(settings.capture)
+      for (const option of options) await nics.add(option)
       return nics
     } catch (error) {
       await nics[Symbol.asyncDispose]()
@@ -39,41 +68,103 @@ export class Nics implements AsyncDisposable {
     }
   }
 
+  /** In the order in which they were plugged in. */
+  get devices(): readonly NetworkAdapter[] {
+    return this.#nics.map(({ adapter }) => adapter)
+  }
+
+  /** What a NIC is connected to, as a user writes it; undefined when its cable is out. */
+  connectionOf(adapter: NetworkAdapter): string | undefined {
+    const nic = this.#nics.find((one) => one.adapter === adapter)
+    return nic === undefined || !adapter.linkUp ? undefined : formatNicPort(nic.port)
+  }
+
+  /** Plugs in a NIC. @param bus of a guest that runs already @returns its name */
+  async add({ port, address, vlan, spoofing }: NicOption, bus?: DeviceBus): Promise<string> {
+    let number = 0
+    while (this.#nics.some((nic) => nic.number === number)) number++
+    if (number > MOST_NICS) throw new CliError('failed', `a machine has ${MOST_NICS + 1} NICs at most`)
+    const name = `hn${number}`
+    const own = address ?? Uint8Array.of(0x00, 0x15, 0x5d, 0x00, 0x00, number + 1)
+    const twin = this.#nics.find(({ adapter }) => formatMac(adapter.permanentAddress) === formatMac(own))
+    if (twin !== undefined) throw new CliError('failed', `${twin.name} has the address ${formatMac(own)} already`)
+    const adapter = new NetworkAdapter({
+      release: hostRelease(this.#release),
+      instanceId: `d34b2567-b9b6-42b9-8778-0a4ec0b955${String(number + 1).padStart(2, '0')}`,
+      switch: port.kind === 'switch' ? this.#switch : new VirtualSwitch({ clock: systemClock }),
+      name,
+      address: own,
+      port: { vlan, macSpoofing: spoofing || this.#settings.spoofing === true, connected: port.kind === 'switch' },
+    })
+    const nic: Nic = { name, number, adapter, port: { kind: 'none' }, outside: undefined }
+    this.#captureNic(nic)
+    try {
+      await this.#connect(nic, port)
+    } catch (error) {
+      adapter.remove()
+      throw error
+    }
+    this.#nics.push(nic)
+    this.#nics.sort((one, other) => one.number - other.number)
+    bus?.offer(adapter)
+    return name
+  }
+
+  /** Takes a NIC out; resolves when the guest has let go of it. */
+  async remove(name: string): Promise<void> {
+    const nic = this.#find(name)
+    this.#nics = this.#nics.filter((other) => other !== nic)
+    await nic.adapter.unplug()
+    await nic.outside?.[Symbol.asyncDispose]()
+  }
+
+  /** Plugs the NIC's cable into something else, or in again where it was. */
+  async connect(name: string, port?: NicPort): Promise<void> {
+    const nic = this.#find(name)
+    const target = port ?? (nic.port.kind === 'none' ? ({ kind: 'switch' } as const) : nic.port)
+    if (port === undefined && nic.port.kind === target.kind) nic.adapter.switchPort.configure({ connected: true })
+    else await this.#connect(nic, target)
+  }
+
+  /** Pulls the NIC's cable. */
+  disconnect(name: string): void {
+    this.#find(name).adapter.switchPort.configure({ connected: false })
+  }
+
+  setVlan(name: string, vlan: VlanMode): void {
+    this.#find(name).adapter.switchPort.configure({ vlan })
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const port of this.#outside.splice(0)) await port[Symbol.asyncDispose]()
+    for (const { outside } of this.#nics) await outside?.[Symbol.asyncDispose]()
     const capture = this.#capture
     this.#capture = undefined
     if (capture === undefined) return
-    capture.end()
-    await finished(capture).catch(() => {})
+    capture.file.end()
+    await finished(capture.file).catch(() => {})
   }
 
-  async #add(
-    { port, address, vlan }: NicOption,
-    index: number,
-    releaseName: HostReleaseName,
-    settings: NicSettings,
-  ): Promise<void> {
-    const number = (index + 1).toString(16).padStart(2, '0')
-    // Each stream is a wire of its own: the NIC and its socket have a switch to themselves.
-    const lan = port.kind === 'stream' ? new VirtualSwitch({ clock: systemClock }) : this.#switch
-    const nic = new NetworkAdapter({
-      release: hostRelease(releaseName),
-      instanceId: `d34b2567-b9b6-42b9-8778-0a4ec0b955${number}`,
-      switch: lan,
-      name: `hn${index}`,
-      address: address ?? Uint8Array.of(0x00, 0x15, 0x5d, 0x00, 0x00, index + 1),
-      port: { vlan, macSpoofing: settings.spoofing ?? false, connected: port.kind !== 'none' },
-    })
-    this.devices.push(nic)
-    if (port.kind !== 'stream') return
-    try {
-      const trunk = { mode: 'trunk', native: 0, allowed: Array.from({ length: 4094 }, (_, i) => i + 1) } as const
-      this.#outside.push(await StreamPort.open({ switch: lan, path: port.path, port: { vlan: trunk } }))
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      throw new CliError('failed', `--nic stream:${port.path}: ${why}; start what listens there first`)
-    }
+  #find(name: string): Nic {
+    const nic = this.#nics.find((one) => one.name === name || formatMac(one.adapter.permanentAddress) === name)
+    if (nic !== undefined) return nic
+    const there = this.#nics.length === 0 ? 'there is none' : `there is ${this.#nics.map((one) => one.name).join(', ')}`
+    throw new CliError('usage', `no NIC ${JSON.stringify(name)}; ${there}`)
+  }
+
+  /** Each stream and each replay is a wire of its own: the NIC has a switch to itself there. */
+  async #connect(nic: Nic, port: NicPort): Promise<void> {
+    const { adapter } = nic
+    const lan = port.kind === 'switch' ? this.#switch : new VirtualSwitch({ clock: systemClock })
+    // First, so that a connection that cannot be made leaves the one there is; its own socket it may use again.
+    if (sameSocket(nic.port, port)) await endOutside(nic)
+    const outside = await openOutside(adapter, port, lan)
+    if (port.kind === 'none') adapter.switchPort.configure({ connected: false })
+    else if (lan.ports.includes(adapter.switchPort)) adapter.switchPort.configure({ connected: true })
+    else adapter.connectTo(lan)
+    this.#captureNic(nic)
+    await endOutside(nic)
+    nic.port = port
+    nic.outside = outside
   }
 
   async #startCapture(path: string): Promise<void> {
@@ -82,8 +173,73 @@ export class Nics implements AsyncDisposable {
       file.once('open', () => resolve())
       file.once('error', (error) => reject(new CliError('failed', `--capture ${path}: ${error.message}`)))
     })
-    this.#capture = file
-    const ports = this.devices.map(({ switchPort }) => switchPort)
-    this.#switch.capture(ports, (bytes) => void file.write(bytes))
+    this.#capture = { file, writer: new PcapngWriter((bytes) => void file.write(bytes)) }
+  }
+
+  #captureNic({ adapter, name }: Nic): void {
+    const { switchPort } = adapter
+    if (this.#capture === undefined || switchPort.capture !== undefined) return
+    const { writer } = this.#capture
+    switchPort.capture = { writer, interfaceNumber: writer.addInterface(name) }
+  }
+}
+
+async function endOutside(nic: Nic): Promise<void> {
+  const { outside } = nic
+  nic.outside = undefined
+  await outside?.[Symbol.asyncDispose]()
+}
+
+function sameSocket(one: NicPort, other: NicPort): boolean {
+  return one.kind === 'stream' && other.kind === 'stream' && one.path === other.path
+}
+
+async function openOutside(
+  adapter: NetworkAdapter,
+  port: NicPort,
+  lan: VirtualSwitch,
+): Promise<AsyncDisposable | undefined> {
+  const settings = { vlan: parseVlan('trunk') }
+  if (port.kind === 'stream') {
+    const { path, role } = port
+    try {
+      return await StreamPort.open({ switch: lan, path, role, port: settings })
+    } catch (error) {
+      const hint = role === 'client' ? '; start what listens there first' : ''
+      throw new CliError('failed', `--nic stream:${path}: ${describeError(error)}${hint}`)
+    }
+  }
+  if (port.kind !== 'replay') return undefined
+  const { file, speed, loop, only } = port
+  await access(file).catch((error: Error) => {
+    throw new CliError('failed', `--nic replay:${file}: ${error.message}`)
+  })
+  return replay(
+    adapter,
+    new ReplayPort({
+      switch: lan,
+      name: `replay:${file}`,
+      open: () => createReadStream(file),
+      speed,
+      loop,
+      ...(only === undefined ? {} : { only }),
+      port: settings,
+    }),
+  )
+}
+
+/** Plays when the guest listens. */
+function replay(adapter: NetworkAdapter, port: ReplayPort): AsyncDisposable {
+  let timer: Timer | undefined
+  const look = (): void => {
+    if (adapter.filter === 0) timer = systemClock.after(REPLAY_WAIT_MS, look)
+    else port.play().catch((error: unknown) => process.stderr.write(`${port.port.name}: ${describeError(error)}\n`))
+  }
+  look()
+  return {
+    async [Symbol.asyncDispose]() {
+      timer?.cancel()
+      port.remove()
+    },
   }
 }

@@ -4,11 +4,15 @@ import type { HostReleaseName } from '@bis/host'
 import type { WorkerScript } from '@bis/machine/node'
 import { CliError } from './cli-error.ts'
 import type { DiskOption } from './disk-option.ts'
+import type { NicSettings } from './nic-devices.ts'
+import type { NicOption } from './nic-option.ts'
 
 /** What the worker is started with, beside its ports. */
 export interface RootWorkerData {
   readonly release: HostReleaseName
   readonly disks: readonly DiskOption[]
+  readonly nics: readonly NicOption[]
+  readonly network: NicSettings
   /** VMBus versions to refuse. */
   readonly refused: readonly number[]
 }
@@ -16,13 +20,8 @@ export interface RootWorkerData {
 /** What the worker says: that its devices are on the bus, or that its images are closed; or the one line of an error. */
 export type RootWorkerMessage = 'ready' | 'closed' | { readonly error: string }
 
-/** The root partition in a worker thread, with these disks. */
-export function rootWorker(
-  release: HostReleaseName,
-  disks: readonly DiskOption[],
-  refused: readonly number[],
-): WorkerScript {
-  const data: RootWorkerData = { release, disks, refused }
+/** The root partition in a worker thread, with these devices. */
+export function rootWorker(data: RootWorkerData): WorkerScript {
   return {
     url: new URL('./root-worker.js', import.meta.url),
     data: { ...data },

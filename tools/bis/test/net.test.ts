@@ -18,9 +18,18 @@ async function until(condition: () => boolean | Promise<boolean>, milliseconds =
 describe('--nic', () => {
   it('says what is wrong with it', () => {
     expect(parseNicOption('stream:/run/a,,b,mac=00:15:5d:01:02:03,vlan=7')).toEqual({
-      port: { kind: 'stream', path: '/run/a,b' },
+      port: { kind: 'stream', path: '/run/a,b', role: 'client' },
       address: Uint8Array.of(0, 0x15, 0x5d, 1, 2, 3),
       vlan: { mode: 'access', id: 7 },
+      spoofing: false,
+    })
+    expect(parseNicOption('stream:/run/a,server,spoof')).toMatchObject({ port: { role: 'server' }, spoofing: true })
+    expect(parseNicOption('replay:a.pcapng,speed=2.5,loop,only=in').port).toEqual({
+      kind: 'replay',
+      file: 'a.pcapng',
+      speed: 2.5,
+      loop: true,
+      only: 'in',
     })
     for (const text of [
       '',
@@ -30,6 +39,10 @@ describe('--nic', () => {
       'switch,mac=01:00:00:00:00:00',
       'switch,vlan=4095',
       'switch,x=1',
+      'switch,server',
+      'stream:/a,client',
+      'replay:a,speed=0',
+      'replay:a,only=none',
     ]) {
       expect(() => parseNicOption(text)).toThrow(expect.objectContaining({ code: 'usage' }))
     }

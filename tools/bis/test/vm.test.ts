@@ -43,7 +43,7 @@ describe('bis vm', () => {
       /^VMBus +4\.0$/m,
       /^Heartbeat +OK \(no application data\)$/m,
       /^Heartbeat +ready +3\.0 +00:00:0\d ago$/m,
-      /^Network Adapter +hn0 +00:15:5d:00:00:01 +- +ok$/m,
+      /^hn0 +switch +00:15:5d:00:00:01 +- +ok$/m,
     ])
       expect(stdout).toMatch(line)
     const json = JSON.parse((await vm('show', 'alpha', '--json')).stdout)
@@ -147,7 +147,7 @@ describe('bis vm', () => {
 
   it.each<[string[], string]>([
     [[], 'bis vm: what is to be done is missing; see bis vm --help'],
-    [['dance', 'x'], 'bis vm: no "dance"; there is list, show,'],
+    [['dance', 'x'], 'bis vm: no "dance"; there is list, '],
     [['show'], 'bis vm show: NAME is missing; bis vm list shows the names'],
     [['show', 'x', 'y'], 'bis vm'],
     [['show', '../x'], '"../x" is no machine\'s name'],

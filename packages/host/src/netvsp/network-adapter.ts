@@ -95,8 +95,8 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   readonly scaling = new ReceiveScaling()
   readonly permanentAddress: Uint8Array
   readonly friendlyName: string
-  /** The adapter's port; its settings may be changed at any time. */
-  readonly switchPort: SwitchPort
+  /** The adapter's port; its settings may be changed at any time. Another one after {@link connectTo}. */
+  switchPort: SwitchPort
   readonly takesChecksums = false
   session = new NvspSession()
   currentAddress: Uint8Array
@@ -208,6 +208,27 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   }
 
   // The administrator.
+
+  /**
+   * Plugs the cable into another switch, the port's settings being kept. The guest sees the link go and come.
+   * @throws HostError `bad-offer` when the address is taken there, with nothing changed
+   */
+  connectTo(lan: VirtualSwitch): void {
+    const { switchPort: before } = this
+    const { settings, client, name } = before
+    const port = { ...settings, name, kind: 'vm', address: this.currentAddress, connected: false } as const
+    const after = lan.addPort(port, client)
+    before.configure({ connected: false })
+    before.remove()
+    this.switchPort = after
+    after.configure({ connected: true })
+  }
+
+  /** Takes the adapter away from its guest and off its switch; resolves when the guest has let go of it. */
+  async unplug(): Promise<void> {
+    await this.#vspPort?.revoke()
+    this.remove()
+  }
 
   setLinkSpeed(bitsPerSecond: number): void {
     this.#linkSpeed = bitsPerSecond

@@ -1,9 +1,8 @@
-import { copyBytes, EtherType } from '@bis/hyperv-types/ethernet'
 import type { PortSettings } from '../vswitch/port-settings.ts'
-import { MOST_STREAM_FRAME } from '../vswitch/stream-framing.ts'
 import { SwitchFrame } from '../vswitch/switch-frame.ts'
 import type { PortClient, SwitchPort } from '../vswitch/switch-port.ts'
 import type { VirtualSwitch } from '../vswitch/virtual-switch.ts'
+import { WireFrameReader } from '../vswitch/wire-frame.ts'
 import { FrameStream } from './frame-stream.ts'
 
 export interface StreamPortOptions {
@@ -22,7 +21,7 @@ export class StreamPort implements PortClient, AsyncDisposable {
   readonly port: SwitchPort
   #stream: FrameStream | undefined
   readonly #frame = new SwitchFrame()
-  readonly #bytes = new Uint8Array(MOST_STREAM_FRAME)
+  readonly #reader = new WireFrameReader()
 
   private constructor(options: StreamPortOptions) {
     const { path, port } = options
@@ -69,25 +68,8 @@ export class StreamPort implements PortClient, AsyncDisposable {
   }
 
   #received(source: Uint8Array, at: number, sourceLength: number): boolean {
-    if (sourceLength < 14) return true
     const frame = this.#frame
-    const bytes = this.#bytes
-    frame.clear()
-    frame.bytes = bytes
-    frame.offset = 0
-    const tagged = sourceLength >= 18 && ((source[at + 12] ?? 0) << 8) + (source[at + 13] ?? 0) === EtherType.VLAN
-    if (!tagged) {
-      copyBytes(bytes, 0, source, at, sourceLength)
-      frame.length = sourceLength
-    } else {
-      const tci = ((source[at + 14] ?? 0) << 8) | (source[at + 15] ?? 0)
-      copyBytes(bytes, 0, source, at, 12)
-      copyBytes(bytes, 12, source, at + 16, sourceLength - 16)
-      frame.length = sourceLength - 4
-      frame.vlan = tci & 0xfff
-      frame.priority = tci >> 13
-    }
-    this.port.send(frame)
+    if (this.#reader.read(frame, source, at, sourceLength)) this.port.send(frame)
     return true
   }
 }

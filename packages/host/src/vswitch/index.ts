@@ -1,6 +1,8 @@
+export { type CapturedFrame, readCapture } from './capture-reader.ts'
 export type { LinkFaults } from './faults.ts'
 export { CaptureDirection, type CaptureSink, PcapngWriter } from './pcapng.ts'
 export type { PortOptions, PortSettings } from './port-settings.ts'
+export { type ReplayOptions, ReplayPort } from './replay-port.ts'
 export { SwitchFrame } from './switch-frame.ts'
 export { type PortClient, type PortCounters, SwitchPort } from './switch-port.ts'
 export { VirtualFunction, type VirtualFunctionOptions } from './virtual-function.ts'

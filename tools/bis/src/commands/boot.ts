@@ -4,6 +4,7 @@ import { BootedMachine } from '../booted-machine.ts'
 import { CliError } from '../cli-error.ts'
 import type { Command } from '../command.ts'
 import { aborted } from '../interrupt.ts'
+import { NIC_DETAILS, NIC_USAGE } from '../nic-option.ts'
 import type { SelfTest } from '../self-test.ts'
 import { testDisk, testNetwork } from '../self-test.ts'
 import { ControlServer } from '../vm/control-server.ts'
@@ -12,8 +13,8 @@ import { VirtualMachine } from '../vm/virtual-machine.ts'
 export const boot: Command = {
   name: 'boot',
   summary: 'power on a machine, print dmesg, test every device found, power off',
-  usage:
-    '[--disk FILE[,bus=scsi|ide][,ro][,dvd]]… [--nic PORT[,mac=MAC][,vlan=ID]]… [--host RELEASE] [--gen 1|2] [--cpus N] [--memory SIZE] [--stay [--name NAME]]',
+  usage: `[--disk FILE[,bus=scsi|ide][,ro][,dvd]]… [--nic ${NIC_USAGE}]… [--host RELEASE] [--gen 1|2] [--cpus N] [--memory SIZE] [--stay [--name NAME]]`,
+  details: NIC_DETAILS,
   options: {
     ...BOOT_OPTIONS,
     stay: { type: 'boolean', help: 'stay on until Ctrl-C or until the guest is shut down' },

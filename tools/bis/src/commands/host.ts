@@ -10,6 +10,8 @@ import type { Command } from '../command.ts'
 import { closeDisks, openDisks } from '../disk-option.ts'
 import { integrationServices, storageDevices } from '../host-devices.ts'
 import { aborted } from '../interrupt.ts'
+import { Nics } from '../nic-devices.ts'
+import { NIC_DETAILS, NIC_USAGE } from '../nic-option.ts'
 import { ControlServer } from '../vm/control-server.ts'
 import type { RunningGuest } from '../vm/virtual-machine.ts'
 import { VirtualMachine } from '../vm/virtual-machine.ts'
@@ -17,16 +19,16 @@ import { VirtualMachine } from '../vm/virtual-machine.ts'
 export const host: Command = {
   name: 'host',
   summary: 'play only the root partition, for guests in other processes (vmbus-user)',
-  usage: '--socket PATH [--disk FILE[,bus=scsi|ide][,ro][,dvd]]… [--host RELEASE] [--name NAME]',
+  usage: `--socket PATH [--disk FILE[,bus=scsi|ide][,ro][,dvd]]… [--nic ${NIC_USAGE}]… [--host RELEASE] [--name NAME]`,
   options: {
     ...HOST_OPTIONS,
     socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
     name: { type: 'string', value: 'NAME', help: 'what bis vm calls the machine; default: vm-PID' },
   },
-  details:
-    'One guest at a time has the disks; the next may come when it has gone. Serves until Ctrl-C, then flushes and closes the images.',
+  details: `One guest at a time has the devices; the next may come when it has gone. Serves until Ctrl-C, then flushes and
+closes the images.\n\n${NIC_DETAILS}`,
   async run(args, signal) {
-    const { release, disks: images, refused } = parseHostOptions(args)
+    const { release, disks: images, nics: options, capture, refused } = parseHostOptions(args)
     const path = args.text('socket')
     if (path === undefined) throw new CliError('usage', 'bis host: --socket PATH is missing')
     const dvd = images.find(({ bus, optical }) => bus === 'ide' && optical)
@@ -37,6 +39,7 @@ export const host: Command = {
     }
     const machine = new VirtualMachine(args.text('name') ?? `vm-${process.pid}`, release, images)
     await using _control = await ControlServer.open(machine)
+    await using nics = await Nics.open(options, release, capture === undefined ? {} : { capture })
     const disks = await openDisks(images)
     try {
       await using roots = new Host({ release, clock: systemClock, log })
@@ -49,9 +52,10 @@ export const host: Command = {
         const server = roots.addGuest(partition.ports, { versions: { refuseVersions: refused } })
         guests.set(partition, server)
         const services = integrationServices(release)
-        for (const device of [...storageDevices(release, disks), ...services.components]) server.offer(device)
+        for (const device of [...storageDevices(release, disks), ...nics.devices, ...services.components])
+          server.offer(device)
         const turnOff = (): Promise<void> => partition.close('turned off')
-        const guest: RunningGuest = { server, services, images: disks, turnOff }
+        const guest: RunningGuest = { server, services, nics, images: disks, turnOff }
         machine.switchedOn(guest)
         void partition.ended.then(async () => {
           await roots.removeGuest(server)

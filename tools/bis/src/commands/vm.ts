@@ -20,21 +20,33 @@ export const vm: Command = {
     { json: { type: 'boolean', help: 'print JSON' } },
     ...Object.values(VERBS).map(({ options }) => options),
   ),
-  positionals: 2 + Math.max(...Object.values(VERBS).map(({ words }) => words ?? 0)),
+  positionals: 3 + Math.max(...Object.values(VERBS).map(({ words }) => words ?? 0)),
   details: [['list', { usage: LIST_USAGE, summary: LIST_SUMMARY }] as const, ...Object.entries(VERBS)]
     .map(([name, { usage, summary }]) => `  bis vm ${name} ${usage}\n      ${summary}`)
     .join('\n'),
   async run(args, signal) {
-    const [verb, name, ...words] = args.positionals
+    const [verb, ...rest] = args.positionals
     if (verb === undefined) throw new CliError('usage', 'bis vm: what is to be done is missing; see bis vm --help')
-    if (verb === 'list') return list(args, name, signal)
+    if (verb === 'list') return list(args, rest[0], signal)
     const known = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
     if (known === undefined) {
       throw new CliError('usage', `bis vm: no ${JSON.stringify(verb)}; there is list, ${Object.keys(VERBS).join(', ')}`)
     }
-    if (name === undefined) throw new CliError('usage', `bis vm ${verb}: NAME is missing; bis vm list shows the names`)
-    await ask(verb, known, name, words, args, signal)
+    const action = known.actions === undefined ? [] : [actionOf(verb, known.actions, rest.shift())]
+    const [name, ...words] = rest
+    const said = [verb, ...action].join(' ')
+    if (name === undefined) throw new CliError('usage', `bis vm ${said}: NAME is missing; bis vm list shows the names`)
+    const limit = known.words ?? 0
+    if (words.length > limit)
+      throw new CliError('usage', `bis vm ${said}: unexpected argument ${JSON.stringify(words[limit])}`)
+    await ask(verb, known, name, [...action, ...words], args, signal)
   },
+}
+
+function actionOf(verb: string, actions: readonly string[], word: string | undefined): string {
+  if (word !== undefined && actions.includes(word)) return word
+  const wrong = word === undefined ? 'what is to be done is missing' : `no ${JSON.stringify(word)}`
+  throw new CliError('usage', `bis vm ${verb}: ${wrong}; there is ${actions.join(', ')}`)
 }
 
 async function ask(
@@ -45,9 +57,6 @@ async function ask(
   args: Arguments,
   signal: AbortSignal,
 ): Promise<void> {
-  const limit = known.words ?? 0
-  if (words.length > limit)
-    throw new CliError('usage', `bis vm ${verb}: unexpected argument ${JSON.stringify(words[limit])}`)
   const request = { verb, words: known.prepare?.(words, args) ?? words, options: given(verb, known, args) }
   const progress = (text: string): void => void process.stderr.write(`${text}\n`)
   const result = await askMachine(name, request, signal, process.stderr.isTTY ? progress : undefined)

@@ -1,6 +1,7 @@
-import type { HeartbeatStatus, IcState, IcVersion, IntegrationServices, NetworkAdapter } from '@bis/host'
+import type { HeartbeatStatus, IcState, IcVersion, IntegrationServices } from '@bis/host'
 import { formatMac } from '@bis/hyperv-types/ethernet'
 import { formatVmbusVersion } from '@bis/hyperv-types/vmbus'
+import type { Nics } from '../nic-devices.ts'
 import type { VirtualMachine } from './virtual-machine.ts'
 
 /** What `bis vm show` tells of a machine; undefined where nothing is known. */
@@ -51,7 +52,7 @@ export function describeMachine(machine: VirtualMachine): MachineDescription {
     ...(connection === undefined ? {} : { vmbus: formatVmbusVersion(connection.version) }),
     heartbeat: guest?.services.heartbeat.status ?? 'no-contact',
     components: guest === undefined ? [] : describeComponents(guest.services),
-    adapters: (guest?.nics?.devices ?? []).map(describeAdapter),
+    adapters: guest?.nics === undefined ? [] : describeAdapters(guest.nics),
     disks: machine.disks.map(({ file, bus, readOnly }) => ({ file, bus, readOnly })),
   }
 }
@@ -65,15 +66,14 @@ function describeComponents({ components }: IntegrationServices): ComponentDescr
   }))
 }
 
-function describeAdapter(adapter: NetworkAdapter): AdapterDescription {
-  const { switchPort, currentAddress, running, linkUp } = adapter
-  return {
-    name: adapter.friendlyName,
-    connection: linkUp ? switchPort.name : 'not connected',
-    mac: formatMac(currentAddress),
+function describeAdapters(nics: Nics): AdapterDescription[] {
+  return nics.devices.map((adapter) => ({
+    name: adapter.switchPort.name,
+    connection: nics.connectionOf(adapter) ?? 'not connected',
+    mac: formatMac(adapter.currentAddress),
     addresses: [],
-    status: running ? 'ok' : 'no driver in the guest',
-  }
+    status: adapter.running ? 'ok' : 'no driver in the guest',
+  }))
 }
 
 function formatVersion({ major, minor }: IcVersion): string {

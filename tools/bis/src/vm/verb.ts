@@ -10,10 +10,12 @@ export interface VerbContext {
   progress(text: string): void
 }
 
-/** One verb of `bis vm`: `bis vm VERB NAME …`. */
+/** One verb of `bis vm`: `bis vm VERB NAME …`, or `bis vm VERB ACTION NAME …`. */
 export interface VmVerb {
   /** What follows the verb: `NAME …`. */
   readonly usage: string
+  /** What the verb can do, by the word after it; that word is the first of the request. */
+  readonly actions?: readonly string[]
   readonly summary: string
   readonly options: Readonly<Record<string, OptionSpec>>
   /** Most words after NAME; default 0. */

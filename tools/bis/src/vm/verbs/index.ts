@@ -1,5 +1,6 @@
 import type { VmVerb } from '../verb.ts'
 import { kldload, kldstat, kldunload } from './kld.ts'
+import { nic } from './nic.ts'
 import { nmi } from './nmi.ts'
 import { restart } from './restart.ts'
 import { show } from './show.ts'
@@ -8,6 +9,7 @@ import { time } from './time.ts'
 
 /** The verbs by name, each in a file of its own. `list` needs no machine and is the command's. */
 export const VERBS: Readonly<Record<string, VmVerb>> = {
+  nic,
   show,
   stop,
   restart,
