@@ -21,6 +21,13 @@ async function makeImage(format: ImageFormat): Promise<string> {
   return image
 }
 
+/** Writes, and verifies what it reads back. */
+async function fio(uri: string, ...options: string[]): Promise<void> {
+  const job = ['--name=job', '--ioengine=nbd', `--uri=${uri}`, '--size=24m', '--iodepth=16', '--randseed=20141114']
+  const verify = ['--verify=crc32c', '--verify_fatal=1', '--do_verify=1']
+  await run('fio', [...job, ...verify, ...options], { cwd: folder })
+}
+
 describe.skipIf(!havePrograms(...PROGRAMS))(`bis nbd (skipped unless there are ${PROGRAMS.join(', ')})`, () => {
   for (const format of FORMATS) {
     it(`serves a ${format.name} image of qemu-img byte for byte`, { timeout: 60_000 }, async () => {
@@ -33,31 +40,17 @@ describe.skipIf(!havePrograms(...PROGRAMS))(`bis nbd (skipped unless there are $
       expect(await hashFile(copy)).toBe(await hashByQemu(image, format.qemu))
     })
 
-    it(`leaves a ${format.name} image in order after nbdcopy and fio wrote to it`, { timeout: 120_000 }, async () => {
+    it(`leaves a ${format.name} image in order after nbdcopy and fio wrote to it and trimmed`, {
+      timeout: 120_000,
+    }, async () => {
       const image = await makeImage(format)
       const { process, uri } = await exportDisk(image, join(folder, 'socket'))
       const source = join(folder, 'filesystem.raw')
       await run('nbdcopy', ['--flush', source, uri])
       for (const size of ['4k', '64k']) {
-        await run(
-          'fio',
-          [
-            `--name=${size}`,
-            '--ioengine=nbd',
-            `--uri=${uri}`,
-            '--rw=randwrite',
-            `--bs=${size}`,
-            '--size=24m',
-            '--iodepth=16',
-            '--verify=crc32c',
-            '--verify_fatal=1',
-            '--do_verify=1',
-            '--randseed=20141114',
-            '--fsync=64',
-          ],
-          { cwd: folder },
-        )
+        await fio(uri, '--rw=randwrite', `--bs=${size}`, '--fsync=64')
       }
+      for (const size of ['4k', '1m']) await fio(uri, '--rw=randtrimwrite', `--bs=${size}`)
       const copy = join(folder, 'copy')
       await run('nbdcopy', [uri, copy])
       expect((await process.end()).stderr).toBe('')
