@@ -1,114 +1,150 @@
-import { describe, expect, it } from 'vitest'
+import { fuzzCases, fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { afterAll, describe, expect, it } from 'vitest'
 import { address, broadcast, frameOf, until } from '../support/guests.ts'
 import { NEVER, pair, random, TamperedAdapter } from '../support/loopback.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-/** `BIS_FUZZ` times as many messages; each way 20,000 by default, 100,000 with 5. */
-const ROUNDS = 20_000 * Number(process.env['BIS_FUZZ'] ?? 1)
+/** Messages each way, so many to a session: most of them meet one that is under way. */
+const MESSAGES = fuzzRuns(100_000)
+const SESSION = 2000
+const SEED = fuzzSeed % 2 ** 31
+const LIMIT = fuzzTimeout(120_000)
 const WORDS = [
   0, 1, 2, 4, 8, 11, 12, 36, 44, 107, 108, 128, 129, 134, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff,
 ]
+const SECTION_BYTES = 1808
+const RECEIVE_BUFFER = 0xcafe
+const XFER_PAGES = 7
+const GPA_DIRECT = 9
+const RNDIS_PACKET = 107
+const NO_SECTION = 0xffff_ffff
+/** A frame of 60 bytes behind one record: what the words of a good message are. */
+const GOOD_PACKET = [1, 120, 52, 60, 0, 0, 0, 36, 16, 0, 0, 16, 0, 12, 0]
 
-for (const seed of [1, 2]) {
-  describe(`seed ${seed}`, () => {
-    it('[ND-09] the guest lives through any messages of a host, and starts again with a good one', async () => {
-      const made = pair(new TamperedAdapter(), { watchdogMs: 0 })
-      await made.hn.attach(NEVER)
-      made.hn.receive((frames, count) => {
-        for (let i = 0; i < count; i++) {
-          const frame = frames[i]
-          if (frame === undefined || frame.offset + frame.length > frame.bytes.length) throw new Error('beyond the end')
+type Random = (limit: number) => number
+
+function word(next: Random): number {
+  return next(4) === 0 ? next(2 ** 32 - 1) : (WORDS[next(WORDS.length)] ?? 0)
+}
+
+/** Nothing but random words, or a good message of which some words were changed. */
+function writeMessage(view: DataView, at: number, next: Random): void {
+  if (next(3) === 0) {
+    for (let k = 0; k < 24; k++) view.setUint32(at + k * 4, word(next), true)
+    view.setUint32(at, [1, 1, 4, 5, 2, 3, 8, word(next)][next(8)] ?? 1, true)
+    if (next(2) === 0) view.setUint32(at + 4, 20 + next(100), true)
+    return
+  }
+  GOOD_PACKET.forEach((value, k) => {
+    view.setUint32(at + k * 4, value, true)
+  })
+  view.setUint32(at + 48, next(12), true)
+  for (let k = next(3); k > 0; k--) view.setUint32(at + next(15) * 4, next(2) === 0 ? next(200) : word(next), true)
+}
+
+function nvspMessage(next: Random, types: readonly number[]): Uint8Array {
+  const data = new DataView(new ArrayBuffer(8 * (2 + next(5))))
+  for (let at = 0; at < data.byteLength; at += 4) data.setUint32(at, word(next), true)
+  const packet = next(3) !== 0
+  data.setUint32(0, packet ? RNDIS_PACKET : (types[next(types.length)] ?? 0), true)
+  if (packet && next(4) !== 0) data.setUint32(8, NO_SECTION, true)
+  if (packet && next(4) !== 0) data.setUint32(12, 0, true)
+  return new Uint8Array(data.buffer)
+}
+
+describe(`seed ${SEED}`, () => {
+  const seen = { toGuest: 0, toHost: 0, framesToGuest: 0, framesToHost: 0 }
+  afterAll(() => {
+    fuzzCases('hostile messages of a network host', seen.toGuest)
+    fuzzCases('hostile messages of a network guest', seen.toHost)
+  })
+
+  it(
+    '[ND-09] the guest lives through any messages of a host, and starts again with a good one',
+    async () => {
+      const next = random(SEED)
+      const host = new TamperedAdapter()
+      for (; seen.toGuest < MESSAGES; seen.toGuest += SESSION) {
+        const made = pair(host, { watchdogMs: 0 })
+        await made.hn.attach(NEVER)
+        made.hn.receive((frames, count) => {
+          for (let i = 0; i < count; i++) {
+            const frame = frames[i]
+            if (frame === undefined || frame.offset + frame.length > frame.bytes.length)
+              throw new Error('beyond the end')
+            seen.framesToGuest++
+          }
+        })
+        const channel = host.channels[0]
+        const buffer = made.memory.bytesAt((channel?.gpadl(1)?.pfns[0] ?? 0) * 4096, 2 ** 20)
+        const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+        for (let i = 0; i < SESSION; i++) {
+          const section = next(500) * SECTION_BYTES
+          writeMessage(view, section, next)
+          const count = next(8) === 0 ? next(4) : 1
+          const header = new DataView(new ArrayBuffer(8 + count * 8))
+          header.setUint16(0, next(16) === 0 ? next(65_536) : RECEIVE_BUFFER, true)
+          header.setUint32(4, next(16) === 0 ? word(next) : count, true)
+          for (let k = 0; k < count; k++) {
+            header.setUint32(8 + k * 8, next(8) === 0 ? word(next) : SECTION_BYTES, true)
+            header.setUint32(12 + k * 8, next(8) === 0 ? word(next) : section, true)
+          }
+          const type = [XFER_PAGES, XFER_PAGES, XFER_PAGES, XFER_PAGES, 6, 11, GPA_DIRECT, 0][next(8)] ?? 0
+          const data = nvspMessage(next, [1, 102, 105, 128, 129, 133, 134, 200])
+          const ranges = type === XFER_PAGES ? new Uint8Array(header.buffer) : undefined
+          channel?.send(type, next(2), next(600), next(4), ranges, ranges?.length ?? 0, data, 0, data.length)
+          if (i % 16 === 0) await turn()
         }
-      })
-      const next = random(seed)
-      const channel = made.host.channels[0]
-      const pfn = channel?.gpadl(1)?.pfns[0] ?? 0
-      const buffer = made.memory.bytesAt(pfn * 4096, 2 ** 20)
-      const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
-      const word = (): number => (next(4) === 0 ? next(2 ** 32 - 1) : (WORDS[next(WORDS.length)] ?? 0))
-      for (let i = 0; i < ROUNDS / 2; i++) {
-        const section = next(500) * 1808
-        for (let k = 0; k < 16; k++) view.setUint32(section + k * 4, word(), true)
-        if (next(2) === 0) view.setUint32(section, 1, true)
-        const count = next(4)
-        const header = new DataView(new ArrayBuffer(8 + count * 8))
-        header.setUint16(0, next(8) === 0 ? next(65536) : 0xcafe, true)
-        header.setUint32(4, next(8) === 0 ? word() : count, true)
-        for (let k = 0; k < count; k++) {
-          header.setUint32(8 + k * 8, next(4) === 0 ? word() : 1808, true)
-          header.setUint32(12 + k * 8, next(4) === 0 ? word() : section, true)
-        }
-        const data = new DataView(new ArrayBuffer(8 * (1 + next(6))))
-        for (let at = 0; at < data.byteLength; at += 4)
-          data.setUint32(at, at === 0 && next(2) === 0 ? 107 : word(), true)
-        const type = [7, 7, 7, 6, 11, 9, 0][next(7)] ?? 7
-        const ranges = type === 7 ? new Uint8Array(header.buffer) : undefined
-        channel?.send(
-          type,
-          next(2),
-          next(600),
-          next(4),
-          ranges,
-          ranges?.length ?? 0,
-          new Uint8Array(data.buffer),
-          0,
-          data.byteLength,
-        )
-        if (i % 16 === 0) await turn()
+        await turn()
+        expect(made.hn.counters.protocolErrors).toBeGreaterThan(SESSION / 10)
+        await made.hn.detach()
+        await made.rescind()
+        expect(made.pages.allocatedPages).toBe(0)
       }
-      await turn()
-      expect(made.hn.counters.protocolErrors).toBeGreaterThan(ROUNDS / 20)
-      await made.hn.detach()
-      await made.rescind()
-      expect(made.pages.allocatedPages).toBe(0)
-      const again = pair(made.host)
+      expect(seen.framesToGuest).toBeGreaterThan(MESSAGES / 100)
+      const again = pair(host)
       await again.hn.attach(NEVER)
       expect(again.hn.transmit(frameOf(broadcast, address(1)), 0, 60)).toBe(0)
-    }, 60_000)
+    },
+    LIMIT,
+  )
 
-    it('[NC-09] the host lives through any messages of a guest, and serves the next', async () => {
-      const made = pair()
-      await made.hn.attach(NEVER)
-      const next = random(seed)
-      const run = made.pages.allocate(4)
-      const word = (): number => (next(4) === 0 ? next(2 ** 32 - 1) : (WORDS[next(WORDS.length)] ?? 0))
-      for (let i = 0; i < ROUNDS / 2; i++) {
-        for (let k = 0; k < 24; k++) run.view.setUint32(k * 4, word(), true)
-        run.view.setUint32(0, [1, 1, 4, 5, 2, 3, 8, word()][next(8)] ?? 1, true)
-        if (next(2) === 0) run.view.setUint32(4, 20 + next(100), true)
-        const header = new DataView(new ArrayBuffer(24))
-        header.setUint32(4, next(8) === 0 ? word() : 1, true)
-        header.setUint32(8, next(4) === 0 ? word() : 20 + next(4000), true)
-        header.setUint32(12, next(8) === 0 ? word() : 0, true)
-        header.setUint32(16, next(8) === 0 ? word() : run.pfn, true)
-        const data = new DataView(new ArrayBuffer(8 * (1 + next(6))))
-        data.setUint32(0, next(3) === 0 ? ([1, 100, 101, 104, 125, 129, 131, 133, 135, 200][next(10)] ?? 1) : 107, true)
-        for (let at = 4; at < data.byteLength; at += 4) data.setUint32(at, word(), true)
-        if (next(2) === 0 && data.byteLength >= 16) data.setUint32(8, 0xffff_ffff, true)
-        const type = [9, 9, 9, 6, 6, 11, 7][next(7)] ?? 9
-        const extra = type === 9 ? new Uint8Array(header.buffer) : undefined
-        made.channel.send(
-          type,
-          next(2),
-          i + 1,
-          5,
-          extra,
-          extra?.length ?? 0,
-          new Uint8Array(data.buffer),
-          0,
-          data.byteLength,
-        )
-        if (i % 16 === 0) await turn()
+  it(
+    '[NC-09] the host lives through any messages of a guest, and serves the next',
+    async () => {
+      const next = random(SEED + 1)
+      const host = new TamperedAdapter()
+      const { counters } = host.adapter
+      for (; seen.toHost < MESSAGES; seen.toHost += SESSION) {
+        const made = pair(host)
+        await made.hn.attach(NEVER)
+        const run = made.pages.allocate(4)
+        for (let i = 0; i < SESSION; i++) {
+          writeMessage(run.view, 0, next)
+          const header = new DataView(new ArrayBuffer(24))
+          header.setUint32(4, next(16) === 0 ? word(next) : 1, true)
+          header.setUint32(8, next(4) === 0 ? (next(2) === 0 ? word(next) : 20 + next(4000)) : 120, true)
+          header.setUint32(12, next(16) === 0 ? word(next) : 0, true)
+          header.setUint32(16, next(16) === 0 ? word(next) : run.pfn, true)
+          const type = [GPA_DIRECT, GPA_DIRECT, GPA_DIRECT, GPA_DIRECT, 6, 6, 11, XFER_PAGES][next(8)] ?? GPA_DIRECT
+          const types = i < SESSION / 2 ? [1, 100, 101, 104, 125, 131, 135, 200] : [1, 100, 103, 106, 129, 133]
+          const data = nvspMessage(next, types)
+          const extra = type === GPA_DIRECT ? new Uint8Array(header.buffer) : undefined
+          made.channel.send(type, next(2), i + 1, 5, extra, extra?.length ?? 0, data, 0, data.length)
+          if (i % 16 === 0) await turn()
+        }
+        await made.channel.close()
+        made.hn.detach().catch(() => {})
+        await made.rescind()
       }
-      await made.channel.close()
-      made.hn.detach().catch(() => {})
-      await made.rescind()
-      const again = pair(made.host)
+      seen.framesToHost = counters.txFrames
+      expect(seen.framesToHost).toBeGreaterThan(MESSAGES / 100)
+      const again = pair(host)
       await again.hn.attach(NEVER)
-      const { counters } = made.host.adapter
       const sent = counters.txFrames
       again.hn.transmit(frameOf(broadcast, address(1)), 0, 60)
       await until(() => counters.txFrames > sent, 'a frame')
-    }, 60_000)
-  })
-}
+    },
+    LIMIT,
+  )
+})
