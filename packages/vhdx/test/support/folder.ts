@@ -1,11 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 
-/** A folder for one test file's images, removed after its tests. */
-export function testFolder(): (name: string) => string {
-  const folder = mkdtempSync(join(tmpdir(), 'vhdx-test-'))
+const RAM_DISK = '/dev/shm'
+
+/** A folder for one test file's images, removed after its tests. @param inMemory on a RAM disk, where there is one */
+export function testFolder(inMemory = false): (name: string) => string {
+  const root = inMemory && existsSync(RAM_DISK) ? RAM_DISK : tmpdir()
+  const folder = mkdtempSync(join(root, 'vhdx-test-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return (name) => join(folder, name)
 }
