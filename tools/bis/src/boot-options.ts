@@ -4,6 +4,8 @@ import { CliError } from './cli-error.ts'
 import type { Arguments, OptionSpec } from './command.ts'
 import type { DiskOption } from './disk-option.ts'
 import { MAX_SCSI_DISKS, parseDiskOption } from './disk-option.ts'
+import type { GuestRelease } from './guest-release.ts'
+import { GUEST_OPTIONS, parseGuestRelease } from './guest-release.ts'
 import type { MachineProfile } from './machine-profile.ts'
 import { PROFILE_OPTIONS, parseProfile, parseRefused, REFUSE_OPTION } from './machine-profile.ts'
 import type { NicOption } from './nic-option.ts'
@@ -29,6 +31,7 @@ export interface BootOptions {
   readonly verbose: boolean
   readonly root: RootOption
   readonly profile: MachineProfile
+  readonly guest: GuestRelease
   /** VMBus versions that the host refuses. */
   readonly refused: readonly number[]
 }
@@ -55,6 +58,7 @@ export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   memory: { type: 'string', value: 'SIZE', help: 'guest memory; default 64m' },
   root: { type: 'string', value: 'ROOT', help: 'who plays the root: inline, worker, or socket:PATH for a bis host' },
   ...PROFILE_OPTIONS,
+  ...GUEST_OPTIONS,
   verbose: { type: 'boolean', short: 'v', help: 'boot with debug lines in dmesg' },
 }
 
@@ -92,6 +96,7 @@ export function parseBootOptions(args: Arguments): BootOptions {
     verbose: args.flag('verbose'),
     root,
     profile: parseProfile(args),
+    guest: parseGuestRelease(args),
     refused,
   }
 }

@@ -10,6 +10,7 @@ import type { OpenDisk } from './disk-option.ts'
 import { closeDisks, openDisks } from './disk-option.ts'
 import type { NetworkChoices } from './driver-modules.ts'
 import { driverModules } from './driver-modules.ts'
+import { loadModules, releaseOptions } from './guest-release.ts'
 import { emulatedChipset, integrationServices, storageDevices } from './host-devices.ts'
 import { LoadableModules } from './loadable-modules.ts'
 import { Nics } from './nic-devices.ts'
@@ -49,9 +50,15 @@ export class BootedMachine implements AsyncDisposable {
     network: NetworkChoices = {},
   ): Promise<BootedMachine> {
     const { release, generation, processorCount, memoryBytes, verbose, root, profile } = options
+    const all = driverModules(network)
+    const { lines, ...loaded } = await loadModules(options.guest, all)
+    for (const line of lines) print(line)
+    const kernel = releaseOptions(options.guest)
     const guest = {
       ...profile,
-      modules: driverModules(network),
+      ...kernel,
+      ...loaded,
+      bus: { ...kernel.bus, ...profile.bus },
       release,
       generation,
       processorCount,
@@ -188,7 +195,7 @@ function runningGuest(
   return {
     server: machine.server,
     services,
-    modules: new LoadableModules(machine.tree),
+    modules: new LoadableModules(machine.tree, [machine.busModule, ...driverModules()]),
     nics,
     images,
     hardware: { generation, processorCount, memoryBytes, injectNmi },

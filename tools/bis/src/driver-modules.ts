@@ -14,7 +14,7 @@ export interface NetworkChoices {
 }
 
 /** The drivers of every machine, by their kernel modules. */
-export function driverModules({ coalesce }: NetworkChoices): readonly KernelModule[] {
+export function driverModules({ coalesce }: NetworkChoices = {}): readonly KernelModule[] {
   const dependencies = ['hv_vmbus']
   return [
     // Before the disks are there: it takes none away from the ATA driver.

@@ -19,7 +19,7 @@ export class LoadableModules {
   /** @param more modules that are not loaded yet */
   constructor(tree: DeviceTree, more: readonly KernelModule[] = []) {
     this.#tree = tree
-    for (const module of [...tree.modules, ...more]) {
+    for (const module of [...more, ...tree.modules]) {
       if (module.name !== 'kernel') this.#known.set(module.name, module)
     }
   }

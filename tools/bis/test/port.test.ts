@@ -12,6 +12,34 @@ beforeEach(async () => {
 })
 afterEach(() => rm(root, { recursive: true, force: true }))
 
+describe('bis boot --root-dir', () => {
+  const boot = (release: string) => bis('boot', '--release', release, '--root-dir', root, '--nic', 'switch')
+
+  it.each(['8.4', '9.3'])('has the drivers on %s that the port installed', async (release) => {
+    const before = await boot(release)
+    expect([before.status, before.stdout]).toEqual([0, expect.not.stringContaining('vmbus0')])
+    await bis('port', 'install', '--root', root, '--release', release)
+    expect((await boot(release)).stdout).toMatch(/^hn0: ok/m)
+    await rm(join(root, 'boot/modules/hv_netvsc.ko'))
+    const without = await boot(release)
+    expect(without.stdout).toMatch(/^can't find 'hv_netvsc'$/m)
+    expect(without.stdout).toMatch(/^vmbus0: /m)
+    expect(without.stdout).not.toMatch(/^hn0/m)
+  })
+
+  it.each(['10.0', '10.1', 'head'])('has the drivers of the kernel on %s', async (release) => {
+    expect((await boot(release)).stdout).toMatch(/^hn0: ok/m)
+  })
+
+  it('takes no kernel module of another make', async () => {
+    await mkdir(join(root, 'boot/modules'), { recursive: true })
+    await writeFile(join(root, 'boot/loader.conf'), 'hv_vmbus_load="YES"\n')
+    await writeFile(join(root, 'boot/modules/hv_vmbus.ko'), '\x7fELF')
+    const { status, stderr } = await boot('9.1')
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^bis: boot\/modules\/hv_vmbus\.ko: not a module.*\n$/)])
+  })
+})
+
 describe('bis port', () => {
   it('installs, checks and removes', async () => {
     const place = ['--root', root, '--release', '9.2']

@@ -1,9 +1,8 @@
 import type { Driver, GuestMemory, PowerRequest } from '@bis/hyperv-types'
 import { PageAllocator, systemClock } from '@bis/hyperv-types'
-import type { GuestKernel } from '@bis/newbus'
+import type { GuestKernel, KernelModule } from '@bis/newbus'
 import { createKernel, DeviceTree } from '@bis/newbus'
 import { Partition } from '@bis/partition'
-import type { VmbusDriver } from '@bis/vmbus'
 import { vmbusDriver } from '@bis/vmbus'
 import { ataDrivers, hasPci, pciDriver } from './legacy/index.ts'
 import type { GuestMachineOptions } from './machine-options.ts'
@@ -22,9 +21,10 @@ export abstract class GuestMachine implements AsyncDisposable {
   /** The guest's devices and modules. */
   readonly tree: DeviceTree
   readonly partition: Partition
+  /** The module `hv_vmbus`, loaded or not. */
+  readonly busModule: KernelModule
   /** Resolves when the machine is off. */
   readonly off: Promise<PowerOff>
-  readonly #bus: VmbusDriver
   #powerOff: Promise<void> | undefined
   #resolveOff: (how: PowerOff) => void = () => {}
 
@@ -49,8 +49,9 @@ export abstract class GuestMachine implements AsyncDisposable {
     })
     const { onDmesg } = options
     if (onDmesg !== undefined) this.kernel.dmesg.onLine(({ text }) => onDmesg(text))
-    this.tree = new DeviceTree(this.kernel)
-    this.#bus = vmbusDriver({ ...options.bus, hypervisor: this.partition })
+    this.tree = new DeviceTree(options.adaptKernel?.(this.kernel) ?? this.kernel)
+    const bus = vmbusDriver({ ...options.bus, hypervisor: this.partition })
+    this.busModule = { name: 'hv_vmbus', drivers: [bus] }
     this.off = new Promise((resolve) => {
       this.#resolveOff = resolve
     })
@@ -81,7 +82,7 @@ export abstract class GuestMachine implements AsyncDisposable {
       const { io } = this.partition
       const pci = io !== undefined && hasPci(io)
       if (pci) await this.tree.load({ name: 'kernel', drivers: [pciDriver as Driver, ...ataDrivers(options.ideNames)] })
-      await this.tree.load({ name: 'hv_vmbus', drivers: [this.#bus] })
+      if (options.loadBus !== false) await this.tree.load(this.busModule)
       for (const module of options.modules ?? []) await this.tree.load(module)
       if (pci) this.tree.root.addChild({ location: 'pcib0', pnpinfo: '_HID=PNP0A03', ivars: io })
       const { vmbus } = this.partition.firmware

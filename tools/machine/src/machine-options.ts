@@ -1,6 +1,6 @@
 import type { GuestOptions, HostReleaseName } from '@bis/host'
 import type { Clock, Logger, MemoryKind, PortDevice, RandomSource, VspDevice } from '@bis/hyperv-types'
-import type { KernelModule } from '@bis/newbus'
+import type { GuestKernel, KernelModule } from '@bis/newbus'
 import type { PartitionOptions } from '@bis/partition'
 import type { VmbusOptions } from '@bis/vmbus'
 import type { IdeNames } from './legacy/index.ts'
@@ -22,6 +22,10 @@ export interface GuestMachineOptions {
   /** Default `2025`. */
   readonly release?: HostReleaseName
   readonly generation?: 1 | 2
+  /** False for a guest without `hv_vmbus`; it may be loaded later. */
+  readonly loadBus?: boolean
+  /** What the drivers see of the guest's kernel: the shim for an older one. */
+  readonly adaptKernel?: (kernel: GuestKernel) => GuestKernel
   /** What the guest's kernel calls IDE disks and drives; default `ada` and `cd`. */
   readonly ideNames?: IdeNames
   readonly tunables?: Readonly<Record<string, string>>

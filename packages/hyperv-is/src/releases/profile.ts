@@ -6,6 +6,8 @@ export interface Fact<T> {
 
 /** What a release's kernel offers its drivers, where releases differ. */
 export interface KernelInterface {
+  /** `__FreeBSD_version`, which the hypervisor is told. */
+  readonly osReleaseDate: Fact<number>
   /** How the stack hands frames to a driver: through `if_transmit`, or a queue of so many frames and `if_start`. */
   readonly transmit: Fact<'transmit' | { readonly startQueue: number }>
   /** Disk requests may come with pages that are not mapped; otherwise as one mapped buffer. */

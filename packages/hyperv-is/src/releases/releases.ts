@@ -16,7 +16,12 @@ const HEAD_STORVSC = 'head sys/dev/hyperv/storvsc/hv_storvsc_drv_freebsd.c'
 const DISENGAGE = 'sys/dev/hyperv/stordisengage/hv_ata_pci_disengage.c'
 const HZ = 'sys/kern/subr_param.c: HZ_VM 100 in a virtual machine'
 
+const versionOf = (osReleaseDate: number): Pick<KernelInterface, 'osReleaseDate'> => {
+  return { osReleaseDate: { value: osReleaseDate, source: "sys/sys/param.h; the Porter's Handbook's table" } }
+}
+
 const OLD_KERNEL: KernelInterface = {
+  ...versionOf(901_000),
   transmit: { value: { startQueue: 512 }, source: `BIS 1.1 ${NETVSC_START}` },
   unmappedIo: { value: false, source: BIS_STORVSC },
   maxDiskIo: { value: 65_536, source: BIS_STORVSC },
@@ -33,6 +38,7 @@ const OLD_KERNEL: KernelInterface = {
 
 const KERNEL_84: KernelInterface = {
   ...OLD_KERNEL,
+  ...versionOf(804_000),
   diskStack: { value: 'ata', source: 'stable/8 sys/amd64/conf/GENERIC: device ata, atadisk, atapicd without ATA_CAM' },
   ideNames: {
     value: { disk: 'ad', optical: 'acd', fixed: true },
@@ -42,6 +48,7 @@ const KERNEL_84: KernelInterface = {
 
 const KERNEL_100: KernelInterface = {
   ...OLD_KERNEL,
+  ...versionOf(1_000_510),
   transmit: { value: { startQueue: 512 }, source: `10.0 ${NETVSC_START}` },
   unmappedIo: { value: true, source: '10.0 sys/sys/bio.h: BIO_UNMAPPED' },
   maxDiskIo: { value: 131_072, source: '10.0 sys/sys/param.h: MAXPHYS' },
@@ -53,10 +60,12 @@ const KERNEL_100: KernelInterface = {
 
 const KERNEL_101: KernelInterface = {
   ...KERNEL_100,
+  ...versionOf(1_001_000),
   disengage: { value: 'channel', source: `10.1 ${DISENGAGE}: atapci unit 0, channel 0` },
 }
 
 const KERNEL_HEAD: KernelInterface = {
+  ...versionOf(1_100_002),
   transmit: { value: 'transmit', source: 'head sys/dev/hyperv/netvsc/if_hn.c: hn_transmit' },
   unmappedIo: { value: true, source: `${HEAD_STORVSC}: PIM_UNMAPPED` },
   maxDiskIo: { value: 1_048_576, source: 'head sys/kern/subr_param.c: maxphys on 64-bit machines' },
@@ -96,8 +105,8 @@ function older(name: ReleaseName, kernel: KernelInterface): ReleaseProfile {
 export const RELEASE_PROFILES: Readonly<Record<ReleaseName, ReleaseProfile>> = {
   '8.4': older('8.4', KERNEL_84),
   '9.1': older('9.1', OLD_KERNEL),
-  '9.2': older('9.2', OLD_KERNEL),
-  '9.3': older('9.3', OLD_KERNEL),
+  '9.2': older('9.2', { ...OLD_KERNEL, ...versionOf(902_001) }),
+  '9.3': older('9.3', { ...OLD_KERNEL, ...versionOf(903_000) }),
   '10.0': {
     name: '10.0',
     builtIn: { value: DRIVER_MODULES, source: '10.0 sys/amd64/conf/GENERIC: device hyperv' },

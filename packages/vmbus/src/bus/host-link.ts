@@ -116,7 +116,9 @@ export class HostLink {
     const shared = new SharedPages(pages)
     try {
       const osReleaseDate = options.osReleaseDate ?? DEFAULT_OS_RELEASE_DATE
-      this.#platform = new Platform({ hypervisor: this.#hypervisor, pages, features, osReleaseDate, events })
+      const wanted = { ...features, referenceTsc: features.referenceTsc && options.tscPage !== false }
+      const parts = { hypervisor: this.#hypervisor, pages, features: wanted, osReleaseDate, events }
+      this.#platform = new Platform(parts)
     } catch (error) {
       shared.free()
       throw error

@@ -14,6 +14,8 @@ export interface VmbusOptions {
   readonly osReleaseDate?: number
   /** Works on the rings. Default: WebAssembly where the memory is of that kind, script elsewhere. */
   readonly engine?: RingEngine
+  /** Reads the reference time from the TSC page where there is one; else always from the register. Default true. */
+  readonly tscPage?: boolean
   /** Signals by hypercalls with their input in memory, as FreeBSD does. Default: in registers. */
   readonly slowSignals?: boolean
   /** Where rings are allocated: a PAE kernel takes `{ from: 2 ** 32 }`. Default: anywhere. */

@@ -1,0 +1,18 @@
+import type { Kernel } from '@bis/hyperv-types'
+import type { KernelInterface, ReleaseProfile } from '../releases/profile.ts'
+import { adaptKernel } from './adapt-kernel.ts'
+
+/** What makes a machine one of a release: options of `@bis/machine`. */
+export interface GuestOptions {
+  readonly ideNames: KernelInterface['ideNames']['value']
+  readonly adaptKernel: <K extends Kernel>(kernel: K) => K
+  readonly bus: { readonly osReleaseDate: number; readonly tscPage: boolean }
+}
+
+export function guestOptions({ kernel: facts }: ReleaseProfile): GuestOptions {
+  return {
+    ideNames: facts.ideNames.value,
+    adaptKernel: (kernel) => adaptKernel(kernel, facts),
+    bus: { osReleaseDate: facts.osReleaseDate.value, tscPage: facts.timeCounter.value === 'tsc-page' },
+  }
+}
