@@ -42,6 +42,8 @@ const LONGEST_PACKET = 24 + NVSP_MAX_RECEIVE_RANGES_RSC * 8 + nvspMessage.size
 const MIB = 2 ** 20
 /** Receive buffers of hosts that know NVSP 2 at most. */
 const OLD_RECEIVE_LIMIT = 15 * MIB
+/** NETVSC_SEND_BUFFER_SIZE_MAX of Linux and FreeBSD. */
+const SEND_LIMIT = 15 * MIB
 const DEFAULT_CHANNELS = 8
 /** Between tries of a control message that finds the ring full, in milliseconds. */
 const RETRY_MS = 5
@@ -224,6 +226,10 @@ export class NetvscSession {
     await this.#tell(nvsRequest(NvspMessageType.SEND_NDIS_VER, major, minor))
   }
 
+  get #wantedChannels(): number {
+    return this.#owner.settings.channelCount || Math.min(DEFAULT_CHANNELS, this.channel.processorCount)
+  }
+
   async #shareBuffers(signal: AbortSignal): Promise<void> {
     const { settings, log } = this.#owner
     const memory = this.channel.memory.byteLength
@@ -243,7 +249,8 @@ export class NetvscSession {
       throw new DeviceError('protocol', `SEND_RECV_BUF_COMPLETE of ${body.byteLength + 4} bytes`)
     }
     this.sections = readReceiveSections(padded(body), receive.run.byteLength)
-    const sendBytes = settings.sendBufferBytes || Math.min(MIB, Math.floor(memory / 32))
+    const sendBytes =
+      settings.sendBufferBytes || Math.min(MIB * this.#wantedChannels, SEND_LIMIT, Math.floor(memory / 32))
     const send = await this.#share(sendBytes, NvspMessageType.REVOKE_SEND_BUF, NVSP_SEND_BUFFER_ID, signal)
     const reply = await this.#ask(
       'SEND_SEND_BUF',
@@ -294,7 +301,7 @@ export class NetvscSession {
   }
 
   async #openSubchannels(config: SessionConfig, signal: AbortSignal): Promise<void> {
-    const { log, settings } = this.#owner
+    const { log } = this.#owner
     this.table.spread(1)
     if (this.version < NvspVersion.V5) return
     try {
@@ -303,8 +310,7 @@ export class NetvscSession {
       if (!(error instanceof DeviceError) || error.code !== 'not-supported') throw error
     }
     this.offeredQueues = this.rss.queues
-    const wanted = settings.channelCount || Math.min(DEFAULT_CHANNELS, this.channel.processorCount)
-    const count = Math.min(wanted, this.rss.queues, NVSP_MAX_CHANNELS)
+    const count = Math.min(this.#wantedChannels, this.rss.queues, NVSP_MAX_CHANNELS)
     log.log('debug', `RSS indirect table size ${this.rss.entries}`)
     if (count < 2 || this.rss.entries === 0) return
     log.log('debug', `${this.rss.queues} RX rings offered, ${count} requested`)

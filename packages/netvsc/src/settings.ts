@@ -7,7 +7,7 @@ export interface NetvscSettings {
   readonly ringPages: number
   /** Bytes of the receive buffer; 0 for an eighth of the guest's memory, 16 MiB at most. */
   readonly receiveBufferBytes: number
-  /** Bytes of the send buffer; 0 for a thirty-second of the guest's memory, 1 MiB at most. */
+  /** Bytes of the send buffer; 0 for 1 MiB for each channel, a thirty-second of the guest's memory at most. */
   readonly sendBufferBytes: number
   /** Packets at most in the host's hands, for each channel. Default 512. */
   readonly txDescriptors: number

@@ -8,7 +8,7 @@ import type {
   VspPort,
 } from '@bis/hyperv-types'
 import { SendStatus } from '@bis/hyperv-types'
-import { FrameHeaders, finishIpv4Header, isGroup, transportIsGood } from '@bis/hyperv-types/ethernet'
+import { FrameHeaders } from '@bis/hyperv-types/ethernet'
 import {
   NVSP_INDIRECTION_TABLE_ENTRIES,
   NVSP_INVALID_PROTOCOL_VERSION,
@@ -23,10 +23,8 @@ import {
   NvspVersion,
   nvspMessage,
   nvspMessageBytes,
-  PacketFilter,
   RndisMessageType,
   RndisStatus,
-  RxChecksum,
 } from '@bis/hyperv-types/network'
 import { PacketType } from '@bis/hyperv-types/ring'
 import { InterfaceId } from '@bis/hyperv-types/vmbus'
@@ -41,7 +39,8 @@ import type { FrameParser } from './frame-parser.ts'
 import type { NetChannelOwner } from './net-channel.ts'
 import { NetChannel } from './net-channel.ts'
 import { Offloads } from './offloads.ts'
-import { receiveChecksumWord } from './receive-header.ts'
+import { passesFilter } from './packet-filter.ts'
+import { coalescedChecksumWord, finishLengths, verdict } from './receive-checksum.ts'
 import { CONTROL_IDS, ReceivePool, sectionBytesFor } from './receive-pool.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import type { ControlledAdapter } from './rndis-control.ts'
@@ -268,7 +267,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   }
 
   deliver(frame: SwitchFrame): void {
-    if (!this.running || !this.#passesFilter(frame)) {
+    if (!this.running || !passesFilter(frame, this.filter, this.currentAddress, this.multicast)) {
       this.counters.rxFiltered++
       return
     }
@@ -289,11 +288,11 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
         info.hashType = scaling.hashType
         if (info.hash !== 0) queue = this.#channels[scaling.queueOf(info.hash)]?.queue ?? queue
       }
-      if (offloads.receives && !large) info.checksum = verdict(bytes, headers)
+      if (offloads.receives && !large) info.checksum = verdict(bytes, headers, frame.finished)
     }
     if (large) {
       finishLengths(frame)
-      info.checksum = receiveChecksumWord(frame.checksum, 0) | RxChecksum.IP_SUCCEEDED
+      info.checksum = coalescedChecksumWord(frame.checksum)
       queue?.deliverCoalesced(bytes, offset, length, info)
     } else {
       queue?.deliver(bytes, offset, length, info)
@@ -411,25 +410,6 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
     if (!this.switchPort.setAddress(address)) return false
     this.currentAddress = address.slice()
     return true
-  }
-
-  #passesFilter(frame: SwitchFrame): boolean {
-    const { filter } = this
-    if (filter === 0) return false
-    if ((filter & PacketFilter.PROMISCUOUS) !== 0) return true
-    const { bytes, offset } = frame
-    if (!isGroup(bytes, offset)) {
-      return (filter & PacketFilter.DIRECTED) !== 0 && sameAddress(bytes, offset, this.currentAddress)
-    }
-    if (isBroadcast(bytes, offset)) return (filter & PacketFilter.BROADCAST) !== 0
-    if ((filter & PacketFilter.ALL_MULTICAST) !== 0) return true
-    if ((filter & PacketFilter.MULTICAST) === 0) return false
-    const list = this.multicast
-    for (let i = 0; i < list.length; i++) {
-      const address = list[i]
-      if (address !== undefined && sameAddress(bytes, offset, address)) return true
-    }
-    return false
   }
 
   #initialize(channel: NetChannel, min: number, max: number): void {
@@ -641,46 +621,4 @@ function requestBytes(type: number): number {
   if (type === NvspMessageType.SEND_NDIS_CONFIG) return 20
   if (type === NvspMessageType.REVOKE_RECV_BUF || type === NvspMessageType.REVOKE_SEND_BUF) return 8
   return type === NvspMessageType.SWITCH_DATA_PATH ? 8 : 12
-}
-
-function sameAddress(bytes: Uint8Array, at: number, address: Uint8Array): boolean {
-  for (let i = 0; i < 6; i++) if (bytes[at + i] !== address[i]) return false
-  return true
-}
-
-function isBroadcast(bytes: Uint8Array, at: number): boolean {
-  for (let i = 0; i < 6; i++) if (bytes[at + i] !== 0xff) return false
-  return true
-}
-
-/** Word of the checksum record for a frame whose checksums are filled in. */
-function verdict(bytes: Uint8Array, headers: FrameHeaders): number {
-  const { ipVersion, ipAt, transportAt, transportBytes, protocol } = headers
-  if (ipVersion === 0) return 0
-  let word = 0
-  if (ipVersion === 4) word = ipv4IsGood(bytes, headers) ? RxChecksum.IP_SUCCEEDED : RxChecksum.IP_FAILED
-  if (transportAt < 0) return word
-  const good = transportIsGood(bytes, ipAt, transportAt, transportBytes, protocol)
-  if (protocol === TCP) return word | (good ? RxChecksum.TCP_SUCCEEDED : RxChecksum.TCP_FAILED)
-  return word | (good ? RxChecksum.UDP_SUCCEEDED : RxChecksum.UDP_FAILED)
-}
-
-const TCP = 6
-
-function ipv4IsGood(bytes: Uint8Array, { ipAt, ipHeaderBytes }: FrameHeaders): boolean {
-  let sum = 0
-  for (let i = 0; i < ipHeaderBytes; i += 2) sum += ((bytes[ipAt + i] ?? 0) << 8) | (bytes[ipAt + i + 1] ?? 0)
-  return ((sum & 0xffff) + (sum >>> 16)) % 0xffff === 0
-}
-
-/** A large frame that goes on whole gets the lengths that its sender left out. */
-function finishLengths(frame: SwitchFrame): void {
-  const { bytes, offset, length } = frame
-  const ipAt = offset + 14
-  const ipv4 = (bytes[ipAt] ?? 0) >> 4 === 4
-  const value = ipv4 ? length - 14 : length - 54
-  const at = ipv4 ? ipAt + 2 : ipAt + 4
-  bytes[at] = value >> 8
-  bytes[at + 1] = value
-  if (ipv4) finishIpv4Header(bytes, ipAt)
 }

@@ -1,11 +1,9 @@
-import { ReceiveChecksum, TransmitChecksum } from '@bis/hyperv-types'
 import {
   PPI_BYTES,
   PPI_PACKET_ID,
   PpiType,
   RNDIS_PACKET_HEADER_BYTES,
   RndisMessageType,
-  RxChecksum,
 } from '@bis/hyperv-types/network'
 
 const DATA_OFFSET_AT = 8
@@ -53,17 +51,6 @@ export function writeReceiveHeader(
   view.setUint32(at + 36, 0, true)
   view.setUint32(at + 40, 0, true)
   return end - at
-}
-
-/** The word of the checksum record for a frame whose sender left `unfinished` fields open. */
-export function receiveChecksumWord(unfinished: number, verdict: number): number {
-  let word = 0
-  if ((verdict & ReceiveChecksum.ipv4Good) !== 0) word |= RxChecksum.IP_SUCCEEDED
-  if ((verdict & ReceiveChecksum.ipv4Bad) !== 0) word |= RxChecksum.IP_FAILED
-  if ((unfinished & TransmitChecksum.tcp) !== 0) word |= RxChecksum.TCP_SUCCEEDED | RxChecksum.TCP_VALUE_INVALID
-  if ((unfinished & TransmitChecksum.udp) !== 0) word |= RxChecksum.UDP_SUCCEEDED | RxChecksum.TCP_VALUE_INVALID
-  if ((unfinished & TransmitChecksum.ipv4Header) !== 0) word |= RxChecksum.IP_SUCCEEDED | RxChecksum.IP_VALUE_INVALID
-  return word
 }
 
 function putInfos(view: DataView, start: number, info: ReceiveInfo): number {

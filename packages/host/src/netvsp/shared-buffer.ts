@@ -1,8 +1,7 @@
 import type { GuestMemory, HostGpadl } from '@bis/hyperv-types'
 import { PAGE_SIZE } from '@bis/hyperv-types'
-import { copyBytes } from '@bis/hyperv-types/ethernet'
+import { copyBytes, RepeatedCopies } from '@bis/hyperv-types/ethernet'
 import type { PrivateBuffer } from '@bis/hyperv-types/ring'
-import { RepeatedCopies } from './repeated-copies.ts'
 
 /** A buffer that the guest shared by GPADL: copies in and out, whatever pages it is made of. Callers check ranges. */
 export class SharedBuffer {

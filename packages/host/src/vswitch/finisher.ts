@@ -13,6 +13,7 @@ export function finishChecksums(frame: SwitchFrame): void {
     const protocol = (checksum & TransmitChecksum.udp) !== 0 ? IpProtocol.UDP : IpProtocol.TCP
     finishTransport(bytes, ipAt, transportAt, packetEnd(frame) - transportAt, protocol)
   }
+  frame.finished |= checksum
   frame.checksum = 0
 }
 
@@ -59,6 +60,7 @@ export class Finisher {
     while (segmenter.next()) {
       segment.length = segmenter.length
       segment.checksum = checksums ? 0 : TransmitChecksum.tcp
+      segment.finished = TransmitChecksum.ipv4Header | (checksums ? TransmitChecksum.tcp : 0)
       segment.transportAt = frame.transportAt - frame.offset
       sink(segment)
     }

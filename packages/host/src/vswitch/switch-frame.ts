@@ -17,6 +17,8 @@ export class SwitchFrame {
   priority = 0
   /** `TransmitChecksum` bits: fields that the sender left to be filled in. */
   checksum = 0
+  /** `TransmitChecksum` bits: fields that the switch has filled in, which are right. */
+  finished = 0
   /** Payload bytes of each segment when the frame is to be cut; 0 otherwise. */
   segmentSize = 0
   /** Where the transport header begins in `bytes`, when `checksum` or `segmentSize` says so. */
@@ -26,6 +28,7 @@ export class SwitchFrame {
     this.vlan = 0
     this.priority = 0
     this.checksum = 0
+    this.finished = 0
     this.segmentSize = 0
     this.transportAt = 0
   }
@@ -35,6 +38,7 @@ export class SwitchFrame {
     this.vlan = other.vlan
     this.priority = other.priority
     this.checksum = other.checksum
+    this.finished = other.finished
     this.segmentSize = other.segmentSize
     this.transportAt = other.transportAt
   }

@@ -170,6 +170,7 @@ export class SwitchPort {
     else this.#faults.send(out)
     // Checksums that were filled in are there for the next port too.
     frame.checksum = out.checksum
+    frame.finished = out.finished
   }
 
   remove(): void {

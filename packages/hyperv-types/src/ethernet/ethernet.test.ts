@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   FrameHeaders,
   foldChecksum,
+  foldSum,
   parseMac,
   pseudoHeaderSum,
   Segmenter,
@@ -134,4 +135,23 @@ describe('a large send', () => {
     expect(segmenter.start(frame, 0, frame.length, 34, 1448)).toBe(true)
     expect(segmenter.next()).toBe(false)
   })
+})
+
+it('sums long ranges as a loop over words does, at any place and length', () => {
+  const bytes = new Uint8Array(70_000)
+  for (const fill of [(i: number) => (i * 37) & 0xff, () => 0xff, () => 0]) {
+    for (let i = 0; i < bytes.length; i++) bytes[i] = fill(i)
+    for (const [at, length] of [
+      [0, 255],
+      [1, 256],
+      [34, 257],
+      [7, 1479],
+      [54, 65_535],
+      [69_744, 256],
+    ] as const) {
+      let sum = 5
+      for (let i = 0; i < length; i++) sum += (bytes[at + i] ?? 0) * (i % 2 === 0 ? 256 : 1)
+      expect(foldSum(sumWords(bytes, at, length, 5))).toBe(foldSum(sum))
+    }
+  }
 })

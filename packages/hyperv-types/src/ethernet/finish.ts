@@ -1,6 +1,7 @@
 import { foldChecksum, foldSum, pseudoHeaderSum, sumWords } from './checksum.ts'
 import { copyBytes } from './copy-bytes.ts'
 import { ETHERNET_HEADER_BYTES, EtherType, IpProtocol } from './headers.ts'
+import { RepeatedCopies } from './repeated-copies.ts'
 
 const TCP_FIN = 0x01
 const TCP_PSH = 0x08
@@ -68,6 +69,7 @@ export class Segmenter {
   length = 0
   /** Fill in transport checksums; otherwise each field gets the sum of the pseudo header. */
   checksums = true
+  readonly #copies = new RepeatedCopies(this.bytes, new DataView(this.bytes.buffer))
   #source: Uint8Array = this.bytes
   #payloadAt = 0
   #end = 0
@@ -118,7 +120,7 @@ export class Segmenter {
     if (payload <= 0) return false
     const { bytes } = this
     const headerBytes = this.#headerBytes
-    copyBytes(bytes, headerBytes, this.#source, this.#payloadAt, payload)
+    this.#copies.copy(headerBytes, this.#source, this.#payloadAt, payload)
     this.#payloadAt += payload
     this.length = headerBytes + payload
     const last = this.#payloadAt === this.#end

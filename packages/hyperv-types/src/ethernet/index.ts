@@ -11,4 +11,5 @@ export {
 } from './frame-iterator.ts'
 export { ETHERNET_HEADER_BYTES, EtherType, FrameHeaders, IpProtocol } from './headers.ts'
 export { BROADCAST_KEY, formatMac, isGroup, macKey, parseMac } from './mac-address.ts'
+export { RepeatedCopies } from './repeated-copies.ts'
 export { DEFAULT_RSS_KEY, Toeplitz } from './toeplitz.ts'

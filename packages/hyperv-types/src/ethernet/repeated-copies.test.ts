@@ -1,5 +1,5 @@
-import { createBacking } from '@bis/hyperv-types'
 import { expect, it } from 'vitest'
+import { createBacking } from '../memory/backing.ts'
 import { RepeatedCopies } from './repeated-copies.ts'
 
 it('copies the same places again and others in between, from several memories', () => {

@@ -1,4 +1,4 @@
-import { copyWords } from '@bis/hyperv-types/ethernet'
+import { copyWords } from './copy-bytes.ts'
 
 /** Up to here copying words beats a bulk copy, which has to be called. */
 const WORD_COPY_BYTES = 128
