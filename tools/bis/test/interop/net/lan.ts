@@ -52,7 +52,7 @@ export class Lan implements AsyncDisposable {
     return new NetworkAdapter({
       release: hostRelease(RELEASE),
       switch: this.switch,
-      address: Uint8Array.of(0, 0x15, 0x5d, 0, 0, n),
+      address: Uint8Array.of(0, 0x15, 0x5d, 0, n >>> 8, n & 0xff),
       instanceId: `f8615163-0000-4000-8000-${String(n).padStart(12, '0')}`,
       name: `nic${n}`,
       port,
