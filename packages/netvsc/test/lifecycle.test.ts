@@ -212,7 +212,7 @@ describe('a virtual function', () => {
     [2, 1, 0],
   ]
   for (const order of orders) {
-    it(`[SV-01] [SV-06] is paired, whatever comes first (${order.join(' ')})`, async () => {
+    it(`[SV-01] [SV-02] [SV-06] is paired, whatever comes first (${order.join(' ')})`, async () => {
       await using network = new Network()
       const a = await network.guest()
       const b = await network.guest()
@@ -221,7 +221,7 @@ describe('a virtual function', () => {
       const steps = [
         () => vf.assign(),
         () => void a.machine.kernel.interfaces.add('mce', () => vf),
-        // [SV-02] The same serial, another address.
+        // The same serial, another address.
         () => void a.machine.kernel.interfaces.add('mce', () => other),
       ]
       for (const step of order) {
@@ -234,8 +234,23 @@ describe('a virtual function', () => {
       a.hn.transmit(frameOf(b.hn.settings.address, a.hn.settings.address), 0, 60)
       await until(() => got.length === 1, 'arrival')
       expect(vf.statistics.txFrames).toBe(1)
+      expect([b.hn.path.active, other.statistics.txFrames, other.offPath]).toEqual([undefined, 0, 0])
     })
   }
+
+  it('[SV-02] of the same address and another serial is left alone', async () => {
+    await using network = new Network()
+    const a = await network.guest()
+    const vf = new VirtualFunction({ name: 'mlx5_0', serial: 3, adapter: a.adapter })
+    const stranger = new VirtualFunction({ name: 'mlx5_1', serial: 4, adapter: a.adapter })
+    a.machine.kernel.interfaces.add('mce', () => stranger)
+    vf.assign()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    await a.hn.path.settled()
+    expect([a.hn.path.paired, a.adapter.dataPath]).toEqual([undefined, 'synthetic'])
+    a.machine.kernel.interfaces.add('mce', () => vf)
+    await until(() => a.hn.path.active === vf, 'the switch')
+  })
 
   it('[SV-03] [OF-09] carries frames only while the host has switched to it, over 200 switches', async () => {
     await using network = new Network()
