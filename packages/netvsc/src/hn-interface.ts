@@ -73,7 +73,6 @@ export class HnInterface implements EthernetInterface {
   #bounced = false
   #networkChange: Timer | undefined
   #watchdog: Timer | undefined
-  #seen = 0
 
   constructor(options: HnOptions) {
     this.name = options.name
@@ -484,9 +483,7 @@ export class HnInterface implements EthernetInterface {
     const { watchdogMs } = this.driverSettings
     if (watchdogMs === 0 || this.#removed) return
     this.#watchdog = this.clock.after(watchdogMs, () => {
-      const queues = this.#session?.queues ?? []
-      const stuck = queues.find((queue) => queue.outstanding > 0 && queue.completions === this.#seen)
-      this.#seen = queues[0]?.completions ?? 0
+      const [stuck] = (this.#session?.queues ?? []).filter((queue) => queue.isStuck())
       if (stuck !== undefined) {
         this.counters.watchdog++
         this.#restart(`watchdog timeout: ${stuck.outstanding} messages without completion`)

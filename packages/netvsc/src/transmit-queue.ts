@@ -42,8 +42,10 @@ export class TransmitQueue {
   outstanding = 0
   /** `full` was answered, and nobody was told since that there is room. */
   stalled = false
-  /** Completions so far: what the watchdog looks at. */
-  completions = 0
+  /** Completions so far, and what the watchdog saw when it last looked. */
+  #completions = 0
+  #seenCompletions = 0
+  #seenOutstanding = 0
   readonly #parts: TransmitParts
   readonly #free: Int32Array
   #freeCount: number
@@ -117,6 +119,14 @@ export class TransmitQueue {
     return this.#sendLarge(bytes, offset, length, offload, hash)
   }
 
+  /** Whether the host has completed nothing since the last time this was asked, although it had messages then. */
+  isStuck(): boolean {
+    const stuck = this.outstanding > 0 && this.#seenOutstanding > 0 && this.#completions === this.#seenCompletions
+    this.#seenOutstanding = this.outstanding
+    this.#seenCompletions = this.#completions
+    return stuck
+  }
+
   beginBatch(): void {
     this.#batching = true
     this.channel.beginBatch()
@@ -172,7 +182,7 @@ export class TransmitQueue {
     this.#frames[descriptor] = 0
     this.#free[this.#freeCount++] = descriptor
     this.outstanding--
-    this.completions++
+    this.#completions++
     if (status !== NvspStatus.SUCCESS) {
       this.#parts.statistics.sendFailed++
       this.#parts.statistics.txErrors += frames
