@@ -73,6 +73,11 @@ export abstract class GuestMachine implements AsyncDisposable {
     return this.powerOff()
   }
 
+  /** The root has gone without a farewell: the guest waits for nothing of it any more. */
+  protected rootHasGone(reason: string): void {
+    if (!this.partition.poweredOff) this.#bus.attached?.hostGone(reason)
+  }
+
   /** Lets go of the root, after the partition is off. */
   protected abstract releaseRoot(): Promise<void>
 

@@ -8,7 +8,7 @@ import type {
   PageAllocator,
   PageConstraint,
 } from '@bis/hyperv-types'
-import { DeviceError } from '@bis/hyperv-types'
+import { ChannelError, DeviceError } from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
 import { ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
 import { formatVmbusVersion, VMBUS_FIRST_GPADL_HANDLE, VmbusVersion } from '@bis/hyperv-types/vmbus'
@@ -246,6 +246,17 @@ export class VmbusBus implements ChannelBus {
       this.log.log('warning', `${error instanceof Error ? error.message : String(error)}; offered so far: ${arrived}`)
     }
     await this.#device.settled()
+  }
+
+  /**
+   * The host has gone for good, as a root in another process does that was killed: every request ends now with an error
+   * that says so, and every channel is gone. Pages that the host has are never used again; it could still write there.
+   */
+  hostGone(reason: string): void {
+    this.log.log('error', `the host has gone: ${reason}`)
+    this.#link.lost(reason)
+    const error = new ChannelError('closed', `the host has gone: ${reason}`)
+    for (const channel of this.#table.list()) void channel.rescind(error)
   }
 
   /** Ends everything, in order; once, however often it is asked for. */

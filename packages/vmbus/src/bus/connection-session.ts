@@ -111,6 +111,11 @@ export class ConnectionSession {
     }
   }
 
+  /** The host has gone without a farewell: nothing is waited for any more. */
+  lost(reason: string): void {
+    this.#abandon(new VmbusError('disconnected', `the host has gone: ${reason}`))
+  }
+
   onVersionResponse(reply: VersionReply): void {
     this.#apply({
       type: 'version-response',
@@ -149,6 +154,10 @@ export class ConnectionSession {
         // The version is gone from the state by now; the message is the same in all of them.
         poster
           .post(effect.connectionId, encodeControlMessage('UNLOAD', {}, 0))
+          .then((status) => {
+            const gone = status === HvStatus.INVALID_CONNECTION_ID && this.at === 'unloading'
+            if (gone) this.lost(`HvPostMessage: ${describeHvStatus(status)}`)
+          })
           .catch((error: Error) => this.#abandon(error))
         break
       case 'await-answer': {

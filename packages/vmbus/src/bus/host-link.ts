@@ -124,6 +124,7 @@ export class HostLink {
       throw error
     }
     this.#shared = shared
+    this.replies.open()
   }
 
   /** Twice is once. @param lostProcessors those whose threads still look at their event flags */
@@ -148,12 +149,22 @@ export class HostLink {
     return dropped
   }
 
+  /** The host has gone without a farewell: every wait ends now, and what it was given stays with it. */
+  lost(reason: string): void {
+    const ended = new ChannelError('closed', `the host has gone: ${reason}`)
+    this.session.lost(reason)
+    this.replies.failAll(ended)
+    this.#poster.drop(ended)
+  }
+
   /** Sends a message on the connection. @throws ChannelError `closed`, VmbusError `post-failed`, `aborted`. */
   async post(message: Uint8Array, signal?: AbortSignal): Promise<void> {
     const { connectionId } = this.session
     if (connectionId === undefined) throw new ChannelError('closed', 'there is no connection to the host')
     const status = await this.#poster.post(connectionId, message, { signal })
     if (status === HvStatus.SUCCESS) return
+    // A port that was there is no more.
+    if (status === HvStatus.INVALID_CONNECTION_ID) this.lost(`HvPostMessage: ${describeHvStatus(status)}`)
     throw new VmbusError('post-failed', `the hypervisor refused a control message: ${describeHvStatus(status)}`)
   }
 

@@ -28,6 +28,8 @@ interface Waiter extends ReplyWait {
 export class PendingReplies {
   readonly #clock: Clock
   readonly #waiters = new Map<string, Waiter>()
+  /** Why nothing is answered any more. */
+  #closed: Error | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -42,6 +44,7 @@ export class PendingReplies {
    * @throws ChannelError `rescinded`, `timeout`, `aborted`, or what {@link failAll} was given.
    */
   wait(request: ReplyWait): Promise<number> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed)
     const key = keyOf(request.kind, request.id)
     if (this.#waiters.has(key)) {
       return Promise.reject(new ChannelError('invalid-state', `${request.what} is already awaited`))
@@ -104,7 +107,14 @@ export class PendingReplies {
     }
   }
 
+  /** A connection begins: answers may come. */
+  open(): void {
+    this.#closed = undefined
+  }
+
+  /** The connection has ended: no answer comes any more, not to later requests either. */
   failAll(error: Error): void {
+    this.#closed = error
     for (const waiter of [...this.#waiters.values()]) {
       waiter.end()
       waiter.reject(error)

@@ -77,7 +77,10 @@ export class RemoteRootMachine extends GuestMachine {
       await this.powerOff()
       throw error
     }
-    void this.#root.ended.then(({ reason }) => this.#resolveRootGone(reason))
+    void this.#root.ended.then(({ reason }) => {
+      this.rootHasGone(reason)
+      this.#resolveRootGone(reason)
+    })
     await this.boot(options)
     return this
   }
