@@ -89,6 +89,8 @@ export class IcComponent {
   async open(signal?: AbortSignal): Promise<void> {
     const ringBytes = this.#service.ringBytes ?? DEFAULT_RING_BYTES
     this.#state = 'waiting'
+    // Its detach comes too, but later: what counts on the host must not wait for that.
+    this.#channel.gone.addEventListener('abort', () => this.#rescinded(), { once: true })
     try {
       await this.#channel.open({
         txRingBytes: ringBytes,
@@ -109,6 +111,10 @@ export class IcComponent {
     if (this.#state === 'closed') return
     this.#beginAnew('closed')
     if (this.#channel.state === 'open') await this.#channel.close()
+  }
+
+  #rescinded(): void {
+    if (this.#state !== 'closed') this.#beginAnew('closed')
   }
 
   #take(packet: Packet): void {

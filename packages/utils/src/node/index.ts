@@ -1,1 +1,1 @@
-export { type CharacterDeviceServer, serveCharacterDevice } from './serve-character-device.ts'
+export { type FileCopyFolderOptions, fileCopyFolder } from './file-copy-folder.ts'
