@@ -12,8 +12,8 @@ import { DaemonLink } from './daemon-link.ts'
 export interface KvpDriverOptions {
   /** Which kernel's character device it offers to daemons. Default `linux`: `/dev/vmbus/hv_kvp`. */
   readonly device?: 'linux' | 'freebsd'
-  /** A daemon in this process, which takes the device when the driver attaches. Default: none, the device is free. */
-  readonly daemon?: KvpServer
+  /** Answers in this process: a daemon that takes the device when the driver attaches. Default: none, the device is free. */
+  readonly daemon?: KvpServer | ((device: Device<Channel>) => KvpServer)
 }
 
 /** How long a daemon may take, in milliseconds, unless `hw.hvkvp.timeout_ms` says otherwise: FreeBSD's 5 seconds. */
@@ -67,8 +67,8 @@ function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers 
   const undo = kernel.characterDevices.add(link)
   const stop = new AbortController()
   const { clock } = kernel
-  const daemon =
-    options.daemon === undefined ? undefined : runDaemon(link, options.daemon, { clock, log, signal: stop.signal })
+  const server = typeof options.daemon === 'function' ? options.daemon(device) : options.daemon
+  const daemon = server === undefined ? undefined : runDaemon(link, server, { clock, log, signal: stop.signal })
   return {
     onRequest(request) {
       const asked = readRequest(viewOf(request.body), request.bodyLength)
