@@ -1,5 +1,6 @@
 import { ataDisengage } from '@bis/ata-disengage'
 import type { Driver } from '@bis/hyperv-types'
+import { guestServer, kvpDriver } from '@bis/kvp'
 import { netvscDriver } from '@bis/netvsc'
 import type { KernelModule } from '@bis/newbus'
 import { storvsc } from '@bis/storvsc'
@@ -13,6 +14,9 @@ export interface NetworkChoices {
   readonly coalesce?: boolean
 }
 
+/** What the guest tells its host of its system. */
+const SYSTEM = { OSName: 'BIS for TypeScript', IntegrationServicesVersion: '3.1', ProcessorArchitecture: 'amd64' }
+
 /** The drivers of every machine, by their kernel modules. */
 export function driverModules({ coalesce }: NetworkChoices = {}): readonly KernelModule[] {
   const dependencies = ['hv_vmbus']
@@ -21,6 +25,10 @@ export function driverModules({ coalesce }: NetworkChoices = {}): readonly Kerne
     { name: 'hv_ata_pci_disengage', drivers: [ataDisengage() as unknown as Driver] },
     { name: 'hv_storvsc', drivers: [storvsc()], dependencies },
     { name: 'hv_netvsc', drivers: [netvscDriver(coalesce === undefined ? {} : { coalesce })], dependencies },
-    { name: 'hv_utils', drivers: utilsDrivers(), dependencies },
+    {
+      name: 'hv_utils',
+      drivers: [...utilsDrivers(), kvpDriver({ daemon: guestServer({ values: SYSTEM }) })],
+      dependencies,
+    },
   ]
 }

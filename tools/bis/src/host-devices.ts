@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { DiskUnit, HostRelease, HostReleaseName, IdePlace, StorageController } from '@bis/host'
 import { DvdUnit, diskUnit, gen1Chipset, hostRelease, IntegrationServices, ideDisk, scsiController } from '@bis/host'
 import type { PortDevice } from '@bis/hyperv-types'
@@ -50,7 +51,30 @@ function idePlaces(disks: readonly OpenDisk[]) {
 
 /** The integration components of one machine, as this release has them. */
 export function integrationServices(releaseName: HostReleaseName): IntegrationServices {
-  return new IntegrationServices({ release: hostRelease(releaseName), clock: systemClock })
+  const release = hostRelease(releaseName)
+  return new IntegrationServices({ release, clock: systemClock, kvp: { hostItems: hostItems(releaseName) } })
+}
+
+/** Windows versions by release; from 2016 on 10.0. */
+const WINDOWS: Partial<Readonly<Record<HostReleaseName, readonly [string, string]>>> = {
+  '2008r2': ['6', '1'],
+  '2012': ['6', '2'],
+  '2012r2': ['6', '3'],
+}
+
+/** What the host tells the guest of itself in pool 3, under Hyper-V's names. */
+function hostItems(releaseName: HostReleaseName): Readonly<Record<string, string>> {
+  const [major, minor] = WINDOWS[releaseName] ?? ['10', '0']
+  return {
+    HostName: hostname(),
+    PhysicalHostName: hostname(),
+    PhysicalHostNameFullyQualified: hostname(),
+    HostingSystemOsMajor: major,
+    HostingSystemOsMinor: minor,
+    HostingSystemSpMajor: '0',
+    HostingSystemSpMinor: '0',
+    HostingSystemProcessorArchitecture: '9',
+  }
 }
 
 function hardDisk(image: VirtualDisk, release: HostRelease): DiskUnit {

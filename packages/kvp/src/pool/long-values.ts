@@ -5,6 +5,7 @@
  */
 import { KvpError } from '../errors.ts'
 import { crc32 } from './crc32.ts'
+import type { KvpEntry } from './entry.ts'
 import { KVP_AZURE_VALUE_BYTES } from './limits.ts'
 import type { KvpEdit, KvpPool } from './pool.ts'
 
@@ -45,7 +46,7 @@ export function splitText(text: string, partBytes: number): string[] {
  */
 export async function setLong(pool: KvpPool, key: string, value: string, options: LongValueOptions): Promise<void> {
   const parts = splitText(value, options.partBytes ?? KVP_AZURE_VALUE_BYTES)
-  const old = (await pool.list()).map((entry) => entry.key).filter((name) => isPartOf(key, name))
+  const old = (await entriesOf(pool)).map((entry) => entry.key).filter((name) => isPartOf(key, name))
   const edits: KvpEdit[] = [...new Set(old)].map((name) => ({ delete: name }))
   const only = parts.length === 1
   for (const [index, part] of parts.entries()) {
@@ -84,6 +85,16 @@ export async function getLong(pool: KvpPool, key: string): Promise<string | unde
 export async function deleteLong(pool: KvpPool, key: string): Promise<boolean> {
   const names = (await pool.list()).map((entry) => entry.key).filter((name) => isPartOf(key, name))
   return (await pool.change([...new Set(names)].map((name) => ({ delete: name })))) > 0
+}
+
+/** A pool that is not there yet holds nothing. */
+async function entriesOf(pool: KvpPool): Promise<readonly KvpEntry[]> {
+  try {
+    return await pool.list()
+  } catch (error) {
+    if (error instanceof KvpError && error.code === 'no-pool') return []
+    throw error
+  }
 }
 
 function isPartOf(key: string, name: string): boolean {

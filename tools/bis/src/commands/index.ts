@@ -13,5 +13,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   kldunload: async () => (await import('./kld.ts')).kldunload,
   port: async () => (await import('./port.ts')).port,
   vm: async () => (await import('./vm.ts')).vm,
+  kvp: async () => (await import('./kvp/kvp.ts')).kvp,
+  kvpd: async () => (await import('./kvpd.ts')).kvpd,
   nbd: async () => (await import('./nbd.ts')).nbd,
 }

@@ -1,5 +1,7 @@
 import type { HeartbeatStatus, IcState, IcVersion, IntegrationServices } from '@bis/host'
+import { IcError } from '@bis/host'
 import { formatMac } from '@bis/hyperv-types/ethernet'
+import { KVP_AUTO_KEYS, KvpPool } from '@bis/hyperv-types/ic'
 import { formatVmbusVersion } from '@bis/hyperv-types/vmbus'
 import type { Nics } from '../nic-devices.ts'
 import type { VirtualMachine } from './virtual-machine.ts'
@@ -37,8 +39,13 @@ export interface AdapterDescription {
   readonly status: string
 }
 
-export function describeMachine(machine: VirtualMachine): MachineDescription {
+/** How long the guest may take for what it is asked meanwhile. */
+const PATIENCE_MS = 2000
+
+export async function describeMachine(machine: VirtualMachine): Promise<MachineDescription> {
   const { guest, name, uptime } = machine
+  const patience = AbortSignal.timeout(PATIENCE_MS)
+  const integrationServices = guest === undefined ? undefined : await servicesVersion(guest.services, patience)
   const { generation, processorCount, memoryBytes } = guest?.hardware ?? {}
   const connection = guest?.server.connection
   return {
@@ -51,8 +58,9 @@ export function describeMachine(machine: VirtualMachine): MachineDescription {
     ...(memoryBytes === undefined ? {} : { memory: memoryBytes }),
     ...(connection === undefined ? {} : { vmbus: formatVmbusVersion(connection.version) }),
     heartbeat: guest?.services.heartbeat.status ?? 'no-contact',
+    ...(integrationServices === undefined ? {} : { integrationServices }),
     components: guest === undefined ? [] : describeComponents(guest.services),
-    adapters: guest?.nics === undefined ? [] : describeAdapters(guest.nics),
+    adapters: guest?.nics === undefined ? [] : await describeAdapters(guest.nics, guest.services, patience),
     disks: machine.disks.map(({ file, bus, readOnly }) => ({ file, bus, readOnly })),
   }
 }
@@ -66,14 +74,40 @@ function describeComponents({ components }: IntegrationServices): ComponentDescr
   }))
 }
 
-function describeAdapters(nics: Nics): AdapterDescription[] {
-  return nics.devices.map((adapter) => ({
-    name: adapter.switchPort.name,
-    connection: nics.connectionOf(adapter) ?? 'not connected',
-    mac: formatMac(adapter.currentAddress),
-    addresses: [],
-    status: adapter.running ? 'ok' : 'no driver in the guest',
-  }))
+function describeAdapters(
+  nics: Nics,
+  services: IntegrationServices,
+  patience: AbortSignal,
+): Promise<AdapterDescription[]> {
+  return Promise.all(
+    nics.devices.map(async (adapter) => {
+      const mac = formatMac(adapter.currentAddress)
+      return {
+        name: adapter.switchPort.name,
+        connection: nics.connectionOf(adapter) ?? 'not connected',
+        mac,
+        addresses: (await told(services.kvp.getIp(mac, patience)))?.addresses ?? [],
+        status: adapter.running ? 'ok' : 'no driver in the guest',
+      }
+    }),
+  )
+}
+
+/** The version that the guest tells in its auto pool. */
+async function servicesVersion({ kvp }: IntegrationServices, patience: AbortSignal): Promise<string | undefined> {
+  const index = KVP_AUTO_KEYS.indexOf('IntegrationServicesVersion')
+  const value = (await told(kvp.at(KvpPool.AUTO, index, patience)))?.value
+  return value === '' ? undefined : value
+}
+
+/** What a guest without the component, or one that does not answer, leaves unknown. */
+async function told<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof IcError) return undefined
+    throw error
+  }
 }
 
 function formatVersion({ major, minor }: IcVersion): string {

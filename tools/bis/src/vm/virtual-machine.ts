@@ -72,6 +72,7 @@ export class VirtualMachine {
 
   switchedOn(guest: RunningGuest): void {
     this.#guest = guest
+    guest.services.kvp.setHostItem('VirtualMachineName', this.name)
     this.#startedAt = performance.now()
   }
 

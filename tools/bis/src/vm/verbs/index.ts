@@ -1,5 +1,7 @@
 import type { VmVerb } from '../verb.ts'
+import { ip } from './ip.ts'
 import { kldload, kldstat, kldunload } from './kld.ts'
+import { kvp } from './kvp.ts'
 import { nic } from './nic.ts'
 import { nmi } from './nmi.ts'
 import { restart } from './restart.ts'
@@ -13,6 +15,8 @@ export const VERBS: Readonly<Record<string, VmVerb>> = {
   show,
   stop,
   restart,
+  kvp,
+  ip,
   time,
   nmi,
   kldstat,
