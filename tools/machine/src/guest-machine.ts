@@ -3,6 +3,7 @@ import { PageAllocator, systemClock } from '@bis/hyperv-types'
 import type { GuestKernel, KernelModule } from '@bis/newbus'
 import { createKernel, DeviceTree } from '@bis/newbus'
 import { Partition } from '@bis/partition'
+import type { VmbusDriver } from '@bis/vmbus'
 import { vmbusDriver } from '@bis/vmbus'
 import { ataDrivers, hasPci, pciDriver } from './legacy/index.ts'
 import type { GuestMachineOptions } from './machine-options.ts'
@@ -23,6 +24,7 @@ export abstract class GuestMachine implements AsyncDisposable {
   readonly partition: Partition
   /** The module `hv_vmbus`, loaded or not. */
   readonly busModule: KernelModule
+  readonly #bus: VmbusDriver
   /** Resolves when the machine is off. */
   readonly off: Promise<PowerOff>
   #powerOff: Promise<void> | undefined
@@ -50,8 +52,8 @@ export abstract class GuestMachine implements AsyncDisposable {
     const { onDmesg } = options
     if (onDmesg !== undefined) this.kernel.dmesg.onLine(({ text }) => onDmesg(text))
     this.tree = new DeviceTree(options.adaptKernel?.(this.kernel) ?? this.kernel)
-    const bus = vmbusDriver({ ...options.bus, hypervisor: this.partition })
-    this.busModule = { name: 'hv_vmbus', drivers: [bus] }
+    this.#bus = vmbusDriver({ ...options.bus, hypervisor: this.partition })
+    this.busModule = { name: 'hv_vmbus', drivers: [this.#bus] }
     this.off = new Promise((resolve) => {
       this.#resolveOff = resolve
     })
