@@ -20,7 +20,7 @@ it('measures frames beside copies, loses none, and tells it as a table', { timeo
     ...['frames wasm same', 'frames wasm same', 'tcp wasm same', 'large-send wasm same', 'large-send-cut wasm same'],
     ...['frames plain same', 'frames plain same', 'tcp plain same', 'large-send plain same'],
     ...['frames wasm second', 'frames wasm second', 'tcp wasm second', 'large-send wasm second'],
-    ...['frames wasm same', 'frames wasm same'],
+    ...['frames wasm same', 'flows wasm same'],
   ])
   expect(frames.slice(-2).map(({ ports, channels }) => [ports, channels])).toEqual([
     [16, 1],

@@ -48,7 +48,6 @@ export async function benchNetvsc(options: NetvscBenchOptions = {}): Promise<Net
     ['tcp', 1514],
     ['large-send', LARGE_BYTES],
   ]
-  const small = [['frames', 64]] as const
   const run = async (change: Partial<Arrangement>, loads: Measurement['loads'], heapFrames = 0): Promise<void> => {
     options.signal?.throwIfAborted()
     const measurement: Measurement = {
@@ -69,8 +68,8 @@ export async function benchNetvsc(options: NetvscBenchOptions = {}): Promise<Net
   await run({}, [['large-send-cut', LARGE_BYTES]])
   await run({ memory: 'plain' }, all)
   await run({ host: 'second' }, all)
-  for (const ports of options.ports ?? [1, 4, 16, 64]) await run({ ports }, small)
-  for (const channels of options.channels ?? [1, 4, 16]) await run({ channels }, small)
+  for (const ports of options.ports ?? [1, 4, 16, 64]) await run({ ports }, [['frames', 64]])
+  for (const channels of options.channels ?? [1, 4, 16]) await run({ channels }, [['flows', 64]])
   return rows
 }
 

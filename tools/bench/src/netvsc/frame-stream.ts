@@ -2,8 +2,6 @@ import type { EthernetInterface } from '@bis/hyperv-types'
 import { TransmitStatus } from '@bis/hyperv-types'
 import type { Traffic } from './frames.ts'
 
-/** Frames in one batch: what a busy stack hands over at once. */
-const BATCH = 64
 /** Receive buffers on their way at most, of some 9000: a switch drops what a guest has no buffer for. */
 const WINDOW_SECTIONS = 4096
 const SECTION_BYTES = 1448
@@ -15,14 +13,17 @@ export class FrameStream {
   readonly #sender: EthernetInterface
   readonly #receiver: EthernetInterface
   readonly #traffic: Traffic
+  readonly #burst: number
   #arrived = 0
   /** Bytes that arrive for each frame: more than were sent when it is cut into several. */
   #wanted = 0
 
-  constructor(sender: EthernetInterface, receiver: EthernetInterface, traffic: Traffic) {
+  /** @param burst frames handed over at once */
+  constructor(sender: EthernetInterface, receiver: EthernetInterface, traffic: Traffic, burst: number) {
     this.#sender = sender
     this.#receiver = receiver
     this.#traffic = traffic
+    this.#burst = burst
   }
 
   /** @returns nanoseconds for each of `frames` frames, the last one's way to the receiver included */
@@ -58,7 +59,7 @@ export class FrameStream {
     let sent = 0
     let next = 0
     while (sent < count) {
-      const batch = Math.min(count - sent, BATCH)
+      const batch = Math.min(count - sent, this.#burst)
       sender.beginBatch()
       let taken = 0
       while (taken < batch) {

@@ -1,10 +1,13 @@
 import type { FrameOffload } from '@bis/hyperv-types'
 import { TransmitChecksum } from '@bis/hyperv-types'
+import { finishIpv4Header, finishTransport, IpProtocol } from '@bis/hyperv-types/ethernet'
 import type { Load } from './rows.ts'
 
 const TCP_AT = 34
 const HEADER_BYTES = 54
 const SEGMENT_BYTES = 1448
+/** So that every channel has some. */
+const FLOWS_PER_CHANNEL = 8
 
 /** Address of NIC `n` of the bench. */
 export function macAddress(n: number): Uint8Array {
@@ -18,10 +21,11 @@ export interface Traffic {
 }
 
 /** What NIC 1 sends to NIC 2. Flows differ in their ports. */
-export function trafficOf(load: Load, frameBytes: number, flows: number): Traffic {
-  if (load === 'frames' && flows === 1) return { frames: [plainFrame(frameBytes)], offload: undefined }
+export function trafficOf(load: Load, frameBytes: number, channels: number): Traffic {
+  if (load === 'frames') return { frames: [plainFrame(frameBytes)], offload: undefined }
+  const flows = load === 'flows' ? channels * FLOWS_PER_CHANNEL : 1
   const frames = Array.from({ length: flows }, (_, flow) => tcpFrame(frameBytes, 1024 + flow))
-  if (load === 'frames') return { frames, offload: undefined }
+  if (load === 'flows') return { frames, offload: undefined }
   const segmentSize = load === 'tcp' ? 0 : SEGMENT_BYTES
   const checksum = TransmitChecksum.tcp | TransmitChecksum.ipv4Header
   return { frames, offload: { checksum, segmentSize, transportOffset: TCP_AT, vlan: -1, hash: 0 } }
@@ -51,5 +55,7 @@ function tcpFrame(length: number, port: number): Uint8Array {
   view.setUint16(TCP_AT + 2, 5001)
   frame[TCP_AT + 12] = 0x50
   frame[TCP_AT + 13] = 0x10
+  finishIpv4Header(frame, 14)
+  finishTransport(frame, 14, TCP_AT, length - TCP_AT, IpProtocol.TCP)
   return frame
 }

@@ -8,7 +8,12 @@ import type { NetvscHeapRow } from './rows.ts'
 const STRIDE = 20_000
 
 /** Sends many frames, and adds up what the heap grows by from look to look. */
-export async function heapRow(memory: BenchMemory, stream: FrameStream, frames: number): Promise<NetvscHeapRow> {
+export async function heapRow(
+  memory: BenchMemory,
+  stream: FrameStream,
+  burst: number,
+  frames: number,
+): Promise<NetvscHeapRow> {
   let collections = 0
   const observer = new PerformanceObserver((list) => {
     collections += list.getEntries().length
@@ -25,5 +30,13 @@ export async function heapRow(memory: BenchMemory, stream: FrameStream, frames: 
   }
   await new Promise((resolve) => setTimeout(resolve, 50))
   observer.disconnect()
-  return { contender: 'heap', memory, frames: sent, allocatedBytes, bytesPerFrame: allocatedBytes / sent, collections }
+  return {
+    contender: 'heap',
+    memory,
+    frames: sent,
+    burst,
+    allocatedBytes,
+    bytesPerFrame: allocatedBytes / sent,
+    collections,
+  }
 }

@@ -9,8 +9,9 @@ import type { Arrangement, Load, NetvscFrameRow, NetvscRow } from './rows.ts'
 const C_PAYLOAD = 64
 const C_RING_BYTES = 256 * 1024
 const C_ROUNDS = 50_000
-/** Flows for each channel, so that every channel has some. */
-const FLOWS_PER_CHANNEL = 8
+/** Frames that a busy stack hands over at once for each of its queues; and more, to see what a burst costs the heap. */
+const BURST = 64
+const LONG_BURST = 512
 const WARM_UP_FRAMES = 500
 const WARM_UP_SLICES = 75
 /** Of the slices: whatever else the machine does makes a slice longer, never shorter. */
@@ -45,9 +46,8 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
   )
   const cRing = c?.start('one', C_PAYLOAD, C_ROUNDS, C_RING_BYTES)
   try {
-    const flows = channels === 1 ? 1 : channels * FLOWS_PER_CHANNEL
-    const stream = (load: Load, bytes: number) =>
-      new FrameStream(network.sender, network.receiver, trafficOf(load, bytes, flows))
+    const stream = (load: Load, bytes: number, burst = BURST * channels) =>
+      new FrameStream(network.sender, network.receiver, trafficOf(load, bytes, channels), burst)
     const sending = []
     for (const [load, bytes] of loads) {
       const frames = await frameTurn(stream(load, bytes), sliceMilliseconds)
@@ -65,7 +65,9 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
       rows.push({ contender: 'copy', memory, frameBytes: bytes, nanoseconds: best(copy) })
       rows.push(frameRow(arrangement, load, bytes, best(frames), best(copy), cTime))
     }
-    if (what.heapFrames > 0) rows.push(await heapRow(memory, stream('frames', 64), what.heapFrames))
+    for (const burst of what.heapFrames > 0 ? [BURST, LONG_BURST] : []) {
+      rows.push(await heapRow(memory, stream('frames', 64, burst), burst, what.heapFrames))
+    }
     return rows
   } finally {
     cRing?.close()

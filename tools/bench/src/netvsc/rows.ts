@@ -14,11 +14,11 @@ export interface Arrangement {
 }
 
 /**
- * - `frames`: plain frames; `tcp`: TCP over IPv4 whose checksum the sender leaves to the adapter;
+ * - `frames`: plain frames; `flows`: TCP frames of eight flows for each channel, sums filled in; `tcp`: TCP over IPv4 whose checksum the sender leaves to the adapter;
  * - `large-send`: TCP that passes whole to a guest which takes coalesced frames;
  * - `large-send-cut`: TCP that the switch cuts into segments, as the receiver takes no others.
  */
-export type Load = 'frames' | 'tcp' | 'large-send' | 'large-send-cut'
+export type Load = 'frames' | 'flows' | 'tcp' | 'large-send' | 'large-send-cut'
 
 /** Frames from a guest through netvsc, VMBus, netvsp and the switch to a second guest. */
 export interface NetvscFrameRow extends Arrangement {
@@ -43,11 +43,16 @@ export interface NetvscLimitRow {
   readonly nanoseconds: number
 }
 
-/** What millions of frames of 64 bytes put on the heap: everything, what the collector took away again included. */
+/**
+ * What millions of frames of 64 bytes put on the heap: everything, what the collector took away again included. What is
+ * the same for every frame does not become less in longer bursts; what there is belongs to the bursts.
+ */
 export interface NetvscHeapRow {
   readonly contender: 'heap'
   readonly memory: BenchMemory
   readonly frames: number
+  /** Frames in a batch. */
+  readonly burst: number
   readonly allocatedBytes: number
   readonly bytesPerFrame: number
   readonly collections: number

@@ -2,6 +2,7 @@ import type { Load, NetvscFrameRow, NetvscRow } from './rows.ts'
 
 const LOADS: Record<Load, string> = {
   frames: 'plain frames',
+  flows: 'TCP, many flows',
   tcp: 'TCP, checksum offloaded',
   'large-send': 'large send, taken whole',
   'large-send-cut': 'large send, cut by the switch',
@@ -18,7 +19,7 @@ function line(row: NetvscRow): string {
       return frameLine(row)
     case 'heap': {
       const bytes = `${row.bytesPerFrame.toFixed(2)} bytes for each, ${row.collections} collections`
-      return `${head('heap', row.memory)}${row.frames.toLocaleString('en')} frames: ${bytes}`
+      return `${head('heap', row.memory)}${row.frames.toLocaleString('en')} frames in bursts of ${row.burst}: ${bytes}`
     }
     default: {
       const name = row.contender === 'copy' ? 'memory copy' : 'ring in C, a packet'
