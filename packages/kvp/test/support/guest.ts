@@ -21,12 +21,15 @@ export interface Pair<C extends Clock> {
 export interface PairOptions extends KvpDriverOptions {
   readonly release?: HostReleaseName
   readonly host?: Partial<KvpOptions>
+  /** The host's end; default: one that behaves. */
+  readonly component?: (options: KvpOptions) => KvpComponent
   readonly tunables?: Readonly<Record<string, string>>
 }
 
 /** A guest kernel whose bus has the host's key-value device, without VMBus between, on a clock. */
 export async function bootOn<C extends Clock>(clock: C, options: PairOptions = {}): Promise<Pair<C>> {
-  const host = new KvpComponent({ release: hostRelease(options.release ?? '2022'), clock, ...options.host })
+  const hostOptions = { release: hostRelease(options.release ?? '2022'), clock, ...options.host }
+  const host = options.component?.(hostOptions) ?? new KvpComponent(hostOptions)
   const connection = connectedChannels(host, { clock })
   const kernel = createKernel({
     clock,
