@@ -12,16 +12,18 @@ it('[ST-07] the queue depth is sane whatever the ring, the setting and the trans
   }
 })
 
-it('tunables are read, brought into range, and count less than what the driver was given', () => {
+it('[PF-04] tunables are read, brought into range, and count less than what the driver was given', () => {
   const kenv = new Map([
     ['hw.storvsc.max_io', 100_000],
     ['hw.storvsc.ringbuffer_size', -1],
+    ['hw.storvsc.chan_cnt', 4],
     ['hw.storvsc.use_win8ext_flags', 0],
   ])
   const tunables = { get: () => undefined, getInt: (name: string) => kenv.get(name) }
   expect(readSettings(tunables, { timeout: 5 })).toMatchObject({
     maxIo: 4096,
     ringPages: 4,
+    channelCount: 4,
     useExtension: false,
     timeout: 5,
     retryCount: 4,

@@ -81,7 +81,7 @@ describe('shutdown', () => {
     expect(guest.power.map(([what]) => what)).toEqual(['hibernate', 'power-off'])
   })
 
-  it('tells the host that this guest cannot do it', async () => {
+  it('[SR-09] tells the host that this guest cannot do it', async () => {
     const { guest, order } = await pair()
     guest.powerAllowed = false
     await expect(order('hibernate')).rejects.toThrow('the guest refuses to hibernate: status 0x80004005')

@@ -126,15 +126,17 @@ describe('[ST-14] sub-channels', () => {
     expect(back.map((bytes, i) => Buffer.compare(bytes, data[i] ?? bytes))).toEqual(data.map(() => 0))
   })
 
-  it('one channel serves 64 processors, and its ring is never overrun', async () => {
+  it('[RB-12] one channel serves 64 processors, and its ring is never overrun', async () => {
     const bench = await new Bench(withRamDisk()[0], {
       processorCount: 64,
       protocolVersion: 0x1_0001,
       settings: { ringPages: 4, maxIo: 512 },
     }).attach()
+    const lines = bench.dmesg.length
     const results = await Promise.all(
       Array.from({ length: 640 }, (_, i) => bench.disk().execute([0, 0, 0, 0, 0, 0], { cpu: i % 64 })),
     )
     expect(results.every(({ srbStatus }) => srbStatus === 1)).toBe(true)
+    expect(bench.dmesg.length).toBe(lines)
   })
 })
