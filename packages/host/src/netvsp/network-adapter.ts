@@ -7,15 +7,11 @@ import type {
   VspDevice,
   VspPort,
 } from '@bis/hyperv-types'
-import { SendStatus } from '@bis/hyperv-types'
 import { FrameHeaders } from '@bis/hyperv-types/ethernet'
 import {
-  NVSP_INDIRECTION_TABLE_ENTRIES,
-  NVSP_INVALID_PROTOCOL_VERSION,
   NVSP_MAX_CHANNELS,
   NVSP_MAX_RECEIVE_RANGES,
   NVSP_MAX_RECEIVE_RANGES_RSC,
-  NVSP_MESSAGE_BYTES_SHORT,
   NvspDataPath,
   NvspMessageType,
   NvspStatus,
@@ -36,8 +32,11 @@ import type { VirtualSwitch } from '../vswitch/virtual-switch.ts'
 import { ControlOutbox } from './control-outbox.ts'
 import { AdapterCounters } from './counters.ts'
 import type { FrameParser } from './frame-parser.ts'
+import { indication } from './indication.ts'
 import type { NetChannelOwner } from './net-channel.ts'
 import { NetChannel } from './net-channel.ts'
+import { indirectionTable, Notifications, wordsNotification } from './notifications.ts'
+import { requestBytes, writeAnswer, writeInitComplete, writeReceiveSections, writeRefusal } from './nvsp-answers.ts'
 import { Offloads } from './offloads.ts'
 import { passesFilter } from './packet-filter.ts'
 import { coalescedChecksumWord, finishLengths, verdict } from './receive-checksum.ts'
@@ -51,14 +50,11 @@ import { SharedBuffer } from './shared-buffer.ts'
 
 const DEFAULT_MAX_FRAME_BYTES = 9216
 const SEND_SECTION_BYTES = 6144
-const MAX_MDL_CHAIN = 34
 const LEAST_SUBALLOCATIONS = CONTROL_IDS + 8
 /** Twice what any guest sends: ranges of single pages for 64 KiB and more. */
 const LONGEST_PACKET = 8192
 const NDIS_6 = 0x0006_0000
 const RANGES_BEFORE_NDIS_6 = 64
-/** Ids that OpenVMM gives what it sends on its own; no guest looks at them. */
-const NOTIFICATION_ID_HIGH = 0x8000_0000
 
 export interface NetworkAdapterOptions {
   readonly release: HostRelease
@@ -113,7 +109,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   #pool: ReceivePool | undefined
   #outbox: ControlOutbox | undefined
   #subchannels = 0
-  #notifications: Uint8Array[] = []
+  readonly #notifications = new Notifications()
   #function: { readonly serial: number; readonly client: VirtualFunctionClient } | undefined
   #functionActive = false
   #announced = false
@@ -351,7 +347,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
     const due = channel.channel.subIndex === 0 && packet.type === PacketType.dataInBand && session.allows(type)
     if (!due || packet.dataLength < requestBytes(type)) {
       counters.badNvsp++
-      return this.#refuse(channel, type)
+      return writeRefusal(channel.replyView, type)
     }
     const at = packet.dataOffset
     const body = nvspMessage.msg.as
@@ -388,11 +384,11 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
         this.#setDataPath(view.getUint32(at + 4, true) === NvspDataPath.VF)
         return false
       case NvspMessageType.OID_QUERY_EX:
-        this.#reply(channel, NvspMessageType.OID_QUERY_EX_COMP, RndisStatus.NOT_SUPPORTED)
+        writeAnswer(channel.replyView, NvspMessageType.OID_QUERY_EX_COMP, RndisStatus.NOT_SUPPORTED)
         return true
       default:
         counters.badNvsp++
-        return this.#refuse(channel, type)
+        return writeRefusal(channel.replyView, type)
     }
   }
 
@@ -415,13 +411,8 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   #initialize(channel: NetChannel, min: number, max: number): void {
     // Guests ask for one version at a time; a range is met by the newest in it.
     const version = this.#options.release.nvspVersions.find((candidate) => candidate >= min && candidate <= max)
-    const known = version !== undefined
     if (version !== undefined) this.session.agree(version)
-    const { replyView } = channel
-    replyView.setUint32(0, NvspMessageType.INIT_COMPLETE, true)
-    replyView.setUint32(4, version === NvspVersion.V1 ? version : NVSP_INVALID_PROTOCOL_VERSION, true)
-    replyView.setUint32(8, MAX_MDL_CHAIN, true)
-    replyView.setUint32(12, known ? NvspStatus.SUCCESS : NvspStatus.NONE, true)
+    writeInitComplete(channel.replyView, version)
   }
 
   #configure({ view, dataOffset: at }: Packet): void {
@@ -436,32 +427,21 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   #takeReceiveBuffer(channel: NetChannel, handle: number, id: number): void {
     const gpadl = this.#pool === undefined ? channel.channel.gpadl(handle) : undefined
     const { replyView } = channel
-    replyView.setUint32(0, NvspMessageType.SEND_RECV_BUF_COMPLETE, true)
+    writeAnswer(replyView, NvspMessageType.SEND_RECV_BUF_COMPLETE, NvspStatus.FAIL)
+    if (gpadl === undefined || gpadl.rangeCount !== 1 || gpadl.byteOffset !== 0) return
     const sectionBytes = sectionBytesFor(this.session.frameBytes)
-    if (gpadl === undefined || gpadl.rangeCount !== 1 || gpadl.byteOffset !== 0) {
-      replyView.setUint32(4, NvspStatus.FAIL, true)
-      return
-    }
     const pool = new ReceivePool(new SharedBuffer(gpadl, channel.channel.memory), id, sectionBytes)
-    if (pool.count < LEAST_SUBALLOCATIONS) {
-      replyView.setUint32(4, NvspStatus.FAIL, true)
-      return
-    }
+    if (pool.count < LEAST_SUBALLOCATIONS) return
     this.#pool = pool
-    replyView.setUint32(4, NvspStatus.SUCCESS, true)
-    replyView.setUint32(8, 1, true)
-    replyView.setUint32(12, 0, true)
-    replyView.setUint32(16, sectionBytes, true)
-    replyView.setUint32(20, pool.count, true)
-    replyView.setUint32(24, pool.count * sectionBytes, true)
+    writeReceiveSections(replyView, sectionBytes, pool.count)
   }
 
   #takeSendBuffer(channel: NetChannel, handle: number): void {
     const gpadl = this.sendBuffer === undefined ? channel.channel.gpadl(handle) : undefined
     const good = gpadl !== undefined && gpadl.rangeCount === 1 && gpadl.byteOffset === 0
     if (good) this.sendBuffer = new SharedBuffer(gpadl, channel.channel.memory)
-    channel.replyView.setUint32(0, NvspMessageType.SEND_SEND_BUF_COMPLETE, true)
-    channel.replyView.setUint32(4, good ? NvspStatus.SUCCESS : NvspStatus.FAIL, true)
+    const status = good ? NvspStatus.SUCCESS : NvspStatus.FAIL
+    writeAnswer(channel.replyView, NvspMessageType.SEND_SEND_BUF_COMPLETE, status)
     channel.replyView.setUint32(8, good ? SEND_SECTION_BYTES : 0, true)
   }
 
@@ -477,7 +457,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
     if (good) this.#subchannels = count
     const offered = good && this.#vspPort?.offerSubchannels(count) === true
     if (!offered) this.#subchannels = 0
-    this.#reply(channel, NvspMessageType.SUBCHANNEL, offered ? NvspStatus.SUCCESS : NvspStatus.FAIL)
+    writeAnswer(channel.replyView, NvspMessageType.SUBCHANNEL, offered ? NvspStatus.SUCCESS : NvspStatus.FAIL)
     channel.replyView.setUint32(8, offered ? count : 0, true)
   }
 
@@ -517,7 +497,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
     this.filter = 0
     this.multicast = []
     this.#subchannels = 0
-    this.#notifications = []
+    this.#notifications.clear()
     this.#announced = false
     this.offloads.reset()
     this.scaling.reset()
@@ -542,83 +522,25 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
 
   #sendIndirectionTable(): void {
     if (this.session.version < NvspVersion.V5) return
-    const offset = 12
-    const view = new DataView(new ArrayBuffer(offset + NVSP_INDIRECTION_TABLE_ENTRIES * 4))
-    view.setUint32(0, NvspMessageType.SEND_INDIRECTION_TABLE, true)
-    view.setUint32(4, NVSP_INDIRECTION_TABLE_ENTRIES, true)
-    view.setUint32(8, offset, true)
-    for (let i = 0; i < NVSP_INDIRECTION_TABLE_ENTRIES; i++) {
-      view.setUint32(offset + i * 4, i % this.queueCount, true)
-    }
-    this.#notifications.push(new Uint8Array(view.buffer))
+    this.#notifications.push(indirectionTable(this.queueCount))
     this.#sendNotifications()
   }
 
   #notify(type: number, first: number, second: number): void {
-    const view = new DataView(new ArrayBuffer(Math.max(this.messageBytes, NVSP_MESSAGE_BYTES_SHORT)))
-    view.setUint32(0, type, true)
-    view.setUint32(4, first, true)
-    view.setUint32(8, second, true)
-    this.#notifications.push(new Uint8Array(view.buffer))
+    this.#notifications.push(wordsNotification(type, first, second, this.messageBytes))
     this.#sendNotifications()
   }
 
   #sendNotifications(): void {
-    const channel = this.#channels[0]?.channel
-    if (channel === undefined) return
-    for (let next = this.#notifications[0]; next !== undefined; next = this.#notifications[0]) {
-      const { dataInBand } = PacketType
-      const status = channel.send(dataInBand, 0, 0, NOTIFICATION_ID_HIGH, undefined, 0, next, 0, next.length)
-      if (status === SendStatus.full) return
-      this.#notifications.shift()
-    }
+    this.#notifications.send(this.#channels[0]?.channel)
   }
 
-  /** INDICATE_STATUS; the offset of its data counts from the status field. */
   #indicate(status: number, data: Uint8Array): void {
-    if (!this.running) return
-    const length = 20 + data.length
-    const bytes = new Uint8Array(length)
-    const view = new DataView(bytes.buffer)
-    view.setUint32(0, RndisMessageType.INDICATE, true)
-    view.setUint32(4, length, true)
-    view.setUint32(8, status, true)
-    view.setUint32(12, data.length, true)
-    view.setUint32(16, data.length === 0 ? 0 : 12, true)
-    bytes.set(data, 20)
     // A guest that does not read misses the news; the state it asks for is right.
-    this.#outbox?.send(bytes)
-  }
-
-  #reply(channel: NetChannel, type: number, status: number): void {
-    channel.replyView.setUint32(0, type, true)
-    channel.replyView.setUint32(4, status, true)
-  }
-
-  /** Answers what has an answer with a failure. */
-  #refuse(channel: NetChannel, type: number): boolean {
-    const answer = ANSWERS[type]
-    if (answer === undefined) return false
-    this.#reply(channel, answer, answer === NvspMessageType.INIT_COMPLETE ? 0 : NvspStatus.FAIL)
-    if (answer === NvspMessageType.INIT_COMPLETE) channel.replyView.setUint32(12, NvspStatus.FAIL, true)
-    return true
+    if (this.running) this.#outbox?.send(indication(status, data))
   }
 }
 
 const NO_DATA = new Uint8Array(0)
 /** A coalesced frame: 64 KiB and the Ethernet header. */
 const MAX_COALESCED = 0xffff + 14
-const ANSWERS: Readonly<Record<number, number>> = {
-  [NvspMessageType.INIT]: NvspMessageType.INIT_COMPLETE,
-  [NvspMessageType.SEND_RECV_BUF]: NvspMessageType.SEND_RECV_BUF_COMPLETE,
-  [NvspMessageType.SEND_SEND_BUF]: NvspMessageType.SEND_SEND_BUF_COMPLETE,
-  [NvspMessageType.SUBCHANNEL]: NvspMessageType.SUBCHANNEL,
-  [NvspMessageType.OID_QUERY_EX]: NvspMessageType.OID_QUERY_EX_COMP,
-}
-
-/** Bytes that a message must have, its header included. */
-function requestBytes(type: number): number {
-  if (type === NvspMessageType.SEND_NDIS_CONFIG) return 20
-  if (type === NvspMessageType.REVOKE_RECV_BUF || type === NvspMessageType.REVOKE_SEND_BUF) return 8
-  return type === NvspMessageType.SWITCH_DATA_PATH ? 8 : 12
-}
