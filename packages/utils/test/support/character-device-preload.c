@@ -4,6 +4,8 @@
  *
  *   BIS_DEVICES="/dev/vmbus/hv_kvp=/tmp/kvp.socket"   devices and their sockets, separated by ':'
  *   BIS_FOLDERS="/var/lib/hyperv=/tmp/pools"          folders that stand in for others, likewise
+ *   BIS_MOUNTS="/tmp/mounts"                          a file in place of the table of mounts
+ *   BIS_FREEZES="/tmp/freezes"                        where freezes and thaws are written down, and not done
  *
  * Frames: 32-bit little-endian length of what follows, one byte of kind, payload.
  */
@@ -11,12 +13,15 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <mntent.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -257,4 +262,39 @@ int access(const char *path, int mode) {
 int mkdir(const char *path, mode_t mode) {
   char buffer[4096];
   return REAL(mkdir)(redirected(path, buffer, sizeof buffer), mode);
+}
+
+FILE *setmntent(const char *path, const char *type) {
+  const char *mounts = getenv("BIS_MOUNTS");
+  return REAL(setmntent)(mounts != NULL ? mounts : path, type);
+}
+
+/* Nothing of this machine is ever frozen from here. The folder's name says what the file system answers. */
+static int pretend(int fd, unsigned long request) {
+  const char *log = getenv("BIS_FREEZES");
+  char link[64], folder[4096] = "";
+  int file = log != NULL ? REAL(open)(log, O_WRONLY | O_APPEND | O_CREAT, 0600) : -1;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  if (readlink(link, folder, sizeof folder - 1) < 0 || file < 0) {
+    errno = EPERM;
+    return -1;
+  }
+  dprintf(file, "%s %s\n", request == FIFREEZE ? "freeze" : "thaw", folder);
+  REAL(close)(file);
+  if (request == FIFREEZE && strstr(folder, "broken") != NULL) {
+    errno = EIO;
+    return -1;
+  }
+  return 0;
+}
+
+int ioctl(int fd, unsigned long request, ...) {
+  va_list arguments;
+  void *argument;
+  va_start(arguments, request);
+  argument = va_arg(arguments, void *);
+  va_end(arguments);
+  if (request == FIFREEZE || request == FITHAW)
+    return pretend(fd, request);
+  return REAL(ioctl)(fd, request, argument);
 }

@@ -1,14 +1,14 @@
 import type { HostReleaseName, IntegrationComponent } from '@bis/host'
 import { hostRelease } from '@bis/host'
-import type { Channel, Driver, ManualClock, PowerRequest, VspDevice } from '@bis/hyperv-types'
-import { GuestMemory, PageAllocator } from '@bis/hyperv-types'
+import type { Channel, Clock, Driver, PowerRequest, VspDevice } from '@bis/hyperv-types'
+import { GuestMemory, ManualClock, PageAllocator } from '@bis/hyperv-types'
 import type { ConnectedChannels } from '@bis/hyperv-types/loopback'
 import { connectedChannels } from '@bis/hyperv-types/loopback'
 import type { GuestKernel } from '@bis/newbus'
 import { createKernel, DeviceTree } from '@bis/newbus'
 
-export interface Guest {
-  readonly clock: ManualClock
+export interface Guest<C extends Clock = ManualClock> {
+  readonly clock: C
   readonly kernel: GuestKernel
   readonly tree: DeviceTree
   readonly connections: readonly ConnectedChannels[]
@@ -21,17 +21,17 @@ export interface Guest {
 }
 
 /** Options of a component of the host on the guest's clock. */
-export function hostOptions(clock: ManualClock, release: HostReleaseName = '2022') {
+export function hostOptions(clock: Clock, release: HostReleaseName = '2022') {
   return { release: hostRelease(release), clock }
 }
 
 /** A guest kernel whose bus has these devices of the host, without VMBus between: stepped by its clock. */
-export async function bootGuest(
+export async function bootGuest<C extends Clock = ManualClock>(
   drivers: readonly Driver<never>[],
   devices: readonly VspDevice[],
-  clock: ManualClock,
+  clock: C,
   options: { readonly tunables?: Readonly<Record<string, string>>; readonly referenceTime?: () => bigint } = {},
-): Promise<Guest> {
+): Promise<Guest<C>> {
   const { tunables = {}, ...loopback } = options
   const power: [PowerRequest, string][] = []
   const connections = devices.map((device) => connectedChannels(device, { clock, ...loopback }))
@@ -47,7 +47,7 @@ export async function bootGuest(
     },
   })
   const tree = new DeviceTree(kernel)
-  const guest: Guest = {
+  const guest: Guest<C> = {
     clock,
     kernel,
     tree,
@@ -63,7 +63,7 @@ export async function bootGuest(
     tree.root.addChild({ location: 'bus', pnpinfo: '', ivars: undefined })
     await tree.settled()
   }
-  await settle(load(), clock)
+  await (clock instanceof ManualClock ? settle(load(), clock) : load())
   return guest
 }
 
