@@ -38,6 +38,7 @@ export async function bootTalker(path: string): Promise<Talker> {
     machine,
     async talk(answers) {
       for (let heard = 0; heard < answers; ) {
+        if (channels.size === 0) throw new Error('there are no devices')
         for (const channel of channels) heard += await round(channel, machine.kernel.pages)
       }
     },
