@@ -1,5 +1,6 @@
 import { hostRelease, VirtualFunction } from '@bis/host'
-import { TransmitStatus } from '@bis/hyperv-types'
+import type { Clock } from '@bis/hyperv-types'
+import { systemClock, TransmitStatus } from '@bis/hyperv-types'
 import { sendFrame } from '@bis/hyperv-types/ethernet'
 import { describe, expect, it } from 'vitest'
 import type { HnInterface } from '../src/index.ts'
@@ -199,6 +200,30 @@ describe('coming and going', () => {
     })
     adapter.indicateNetworkChange(2)
     await changed
+  })
+
+  it('shows a change of the network as a cable that was out, and says so', async () => {
+    await using network = new Network()
+    const clock: Clock = {
+      now: () => systemClock.now(),
+      realtime: () => systemClock.realtime(),
+      // A hundred times as fast: five seconds become fifty milliseconds.
+      after: (milliseconds, task) => systemClock.after(milliseconds / 100, task),
+      soon: (task) => systemClock.soon(task),
+      later: (task) => systemClock.later(task),
+    }
+    const { hn, adapter } = await network.guest({ machine: { clock }, settings: { watchdogMs: 0 } })
+    const events: string[] = []
+    hn.onEvent((event) => {
+      if (event.type === 'link') events.push(event.link.up ? 'up' : 'down')
+      if (event.type === 'network-changed') events.push(event.type)
+    })
+    adapter.indicateNetworkChange(1)
+    await until(() => events.length === 1, 'the change')
+    expect(hn.transmit(frameOf(address(2), address(1)), 0, 60)).toBe(TransmitStatus.down)
+    await until(() => events.length === 3, 'its end')
+    expect(events).toEqual(['down', 'up', 'network-changed'])
+    expect(hn.transmit(frameOf(address(2), address(1)), 0, 60)).toBe(TransmitStatus.sent)
   })
 })
 

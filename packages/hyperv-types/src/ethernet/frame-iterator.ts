@@ -6,6 +6,52 @@ export interface FrameIteratorOptions {
   readonly signal?: AbortSignal
 }
 
+/** Copies of received frames, kept until somebody asks for them. */
+class FrameQueue {
+  readonly #network: EthernetInterface
+  readonly #signal: AbortSignal | undefined
+  readonly #stopWatching: () => void
+  readonly #waiting: Uint8Array[] = []
+  #ended = false
+  #wake: () => void = () => {}
+
+  constructor(network: EthernetInterface, { limit = 1024, signal }: FrameIteratorOptions) {
+    this.#network = network
+    this.#signal = signal
+    network.receive((frames, count) => {
+      for (let i = 0; i < count && this.#waiting.length < limit; i++) {
+        const frame = frames[i]
+        if (frame !== undefined) this.#waiting.push(frame.bytes.slice(frame.offset, frame.offset + frame.length))
+      }
+      this.#wake()
+    })
+    this.#stopWatching = network.onEvent((event) => event.type === 'removed' && this.end())
+    signal?.addEventListener('abort', this.end, { once: true })
+    if (signal?.aborted === true) this.end()
+  }
+
+  /** @returns undefined at the end, after what had come before it */
+  async next(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const frame = this.#waiting.shift()
+      if (frame !== undefined || this.#ended) return frame
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  /** Gives the interface's handler back; whoever waits is told. */
+  readonly end = (): void => {
+    if (this.#ended) return
+    this.#ended = true
+    this.#stopWatching()
+    this.#signal?.removeEventListener('abort', this.end)
+    this.#network.receive(undefined)
+    this.#wake()
+  }
+}
+
 /**
  * Received frames one at a time, each a copy of its own: comfort for tools and tests, not for speed. Takes the place of the
  * interface's receive handler until the loop ends; ends by itself when the interface is removed.
@@ -14,38 +60,11 @@ export async function* receivedFrames(
   network: EthernetInterface,
   options: FrameIteratorOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
-  const { limit = 1024, signal } = options
-  const waiting: Uint8Array[] = []
-  let ended = signal?.aborted ?? false
-  let wake: () => void = () => {}
-  const end = (): void => {
-    ended = true
-    wake()
-  }
-  network.receive((frames, count) => {
-    for (let i = 0; i < count && waiting.length < limit; i++) {
-      const frame = frames[i]
-      if (frame !== undefined) waiting.push(frame.bytes.slice(frame.offset, frame.offset + frame.length))
-    }
-    wake()
-  })
-  const stop = network.onEvent((event) => event.type === 'removed' && end())
-  signal?.addEventListener('abort', end, { once: true })
+  const queue = new FrameQueue(network, options)
   try {
-    while (!ended || waiting.length > 0) {
-      const frame = waiting.shift()
-      if (frame !== undefined) {
-        yield frame
-        continue
-      }
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
+    for (let frame = await queue.next(); frame !== undefined; frame = await queue.next()) yield frame
   } finally {
-    stop()
-    signal?.removeEventListener('abort', end)
-    network.receive(undefined)
+    queue.end()
   }
 }
 
@@ -74,20 +93,23 @@ export interface FrameController {
 
 /** Underlying source of received frames: `new ReadableStream(frameSource(hn0))`. */
 export function frameSource(network: EthernetInterface, options: FrameIteratorOptions = {}) {
-  const frames = receivedFrames(network, options)
+  const queue = new FrameQueue(network, options)
   return {
     async pull(controller: FrameController): Promise<void> {
-      const { done, value } = await frames.next()
-      if (done === true) controller.close()
-      else controller.enqueue(value)
+      const frame = await queue.next()
+      if (frame === undefined) controller.close()
+      else controller.enqueue(frame)
     },
-    async cancel(): Promise<void> {
-      await frames.return()
+    cancel(): void {
+      queue.end()
     },
   }
 }
 
-/** Underlying sink of frames to send, which waits for room: `new WritableStream(frameSink(hn0))`. */
+/**
+ * Underlying sink of frames to send, which waits for room: `new WritableStream(frameSink(hn0))`. What the interface refuses,
+ * or is down for, is lost as on a wire.
+ */
 export function frameSink(network: EthernetInterface) {
   return {
     async write(frame: Uint8Array): Promise<void> {
