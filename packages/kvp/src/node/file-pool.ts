@@ -84,7 +84,7 @@ export class FilePool implements KvpPool {
       this.#known = undefined
       const plan = index.plan(encoded)
       this.#apply(descriptor, before, plan)
-      if (plan.removals === 0) this.#remember(descriptor, index)
+      this.#remember(descriptor, index.after(plan))
       return plan.removals
     })
   }

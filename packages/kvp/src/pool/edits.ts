@@ -40,17 +40,17 @@ export interface EditPlan {
 /** Where each key of a pool stands; keys are {@link byteString}s. */
 export class KeyIndex {
   readonly #places = new Map<string, number[]>()
-  #length = 0
+  readonly #keys: string[] = []
 
   get length(): number {
-    return this.#length
+    return this.#keys.length
   }
 
   add(key: string): void {
     const places = this.#places.get(key)
-    if (places === undefined) this.#places.set(key, [this.#length])
-    else places.push(this.#length)
-    this.#length++
+    if (places === undefined) this.#places.set(key, [this.#keys.length])
+    else places.push(this.#keys.length)
+    this.#keys.push(key)
   }
 
   first(key: string): number | undefined {
@@ -59,10 +59,10 @@ export class KeyIndex {
 
   /**
    * Plans the edits, and takes note of what they add.
-   * @returns the plan; when it removes something, this index is void and must be made anew
+   * @returns the plan; when it removes something, this index is void: {@link after} makes the one that follows
    */
   plan(edits: readonly EncodedEdit[]): EditPlan {
-    const before = this.#length
+    const before = this.#keys.length
     const replaced = new Map<number, KvpEntry>()
     const removed = new Set<number>()
     const appended: (KvpEntry | undefined)[] = []
@@ -86,5 +86,14 @@ export class KeyIndex {
       else replaced.set(place, entry)
     }
     return { replaced, removed, appended: appended.filter((entry) => entry !== undefined), removals }
+  }
+  /** The index of the pool when the plan is carried out. */
+  after({ removed, removals, appended }: EditPlan): KeyIndex {
+    if (removals === 0) return this
+    const index = new KeyIndex()
+    const planned = this.#keys.length - appended.length - (removals - removed.size)
+    for (const [place, key] of this.#keys.entries()) if (place < planned && !removed.has(place)) index.add(key)
+    for (const { keyBytes } of appended) index.add(byteString(keyBytes))
+    return index
   }
 }

@@ -44,10 +44,7 @@ export class MemoryPool implements KvpPool {
     for (const [index, entry] of plan.replaced) this.#entries[index] = entry
     if (plan.removals > 0) this.#entries = this.#entries.filter((_, index) => !plan.removed.has(index))
     for (const entry of plan.appended) this.#entries.push(entry)
-    if (plan.removals > 0) {
-      this.#index = new KeyIndex()
-      for (const { keyBytes } of this.#entries) this.#index.add(byteString(keyBytes))
-    }
+    this.#index = this.#index.after(plan)
     return plan.removals
   }
 

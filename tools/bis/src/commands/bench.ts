@@ -1,3 +1,4 @@
+import { benchKvp, kvpTable } from '@bis/bench/kvp'
 import { benchNetvsc, netvscTable } from '@bis/bench/netvsc'
 import { benchRing, benchTable } from '@bis/bench/ring'
 import { benchStorvsc, storvscTable } from '@bis/bench/storvsc'
@@ -25,6 +26,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     const rows = await benchVhdx({ signal })
     return { rows, table: () => vhdxTable(rows) }
   },
+  kvp: async (signal) => {
+    const rows = await benchKvp({ signal })
+    return { rows, table: () => kvpTable(rows) }
+  },
 }
 
 const SUBJECTS = Object.keys(BENCHES)
@@ -38,7 +43,8 @@ export const bench: Command = {
   details: `ring: packets and bytes per second for each kind of guest memory, latency between threads, heap growth.
 netvsc: frames of guest to guest over the virtual switch, small to large sends, with more ports and channels.
 storvsc: reads from a RAM disk through driver, bus, host and SCSI target, in one thread and in two.
-vhdx: read, write and convert an image of 512 MiB beside qemu-img; memory for an image of 64 TiB.`,
+vhdx: read, write and convert an image of 512 MiB beside qemu-img; memory for an image of 64 TiB.
+kvp: single keys of pool files of 16 to 10,000 keys.`,
   async run(args, signal) {
     const [subject = ''] = args.positionals
     const measure = Object.hasOwn(BENCHES, subject) ? BENCHES[subject] : undefined

@@ -1,0 +1,3 @@
+export { benchKvp, type KvpBenchOptions } from './bench-kvp.ts'
+export type { KvpRow } from './rows.ts'
+export { kvpTable } from './table.ts'
