@@ -34,6 +34,10 @@ export interface BootOptions {
   readonly guest: GuestRelease
   /** VMBus versions that the host refuses. */
   readonly refused: readonly number[]
+  /** What the host sees as the guest's root folder when it copies files there. */
+  readonly files: string | undefined
+  /** `bis vm` may take checkpoints of its disks. */
+  readonly steered?: boolean
 }
 
 /** Flags of every command that plays the host. */
@@ -59,6 +63,7 @@ export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   root: { type: 'string', value: 'ROOT', help: 'who plays the root: inline, worker, or socket:PATH for a bis host' },
   ...PROFILE_OPTIONS,
   ...GUEST_OPTIONS,
+  files: { type: 'string', value: 'DIR', help: 'where bis vm copy-file puts files; default: the guest takes none' },
   verbose: { type: 'boolean', short: 'v', help: 'boot with debug lines in dmesg' },
 }
 
@@ -98,6 +103,7 @@ export function parseBootOptions(args: Arguments): BootOptions {
     profile: parseProfile(args),
     guest: parseGuestRelease(args),
     refused,
+    files: args.text('files'),
   }
 }
 

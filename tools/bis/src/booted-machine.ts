@@ -50,7 +50,7 @@ export class BootedMachine implements AsyncDisposable {
     network: NetworkChoices = {},
   ): Promise<BootedMachine> {
     const { release, generation, processorCount, memoryBytes, verbose, root, profile } = options
-    const all = driverModules(network)
+    const all = driverModules({ ...network, files: options.files })
     const { lines, ...loaded } = await loadModules(options.guest, all)
     for (const line of lines) print(line)
     const kernel = releaseOptions(options.guest)
@@ -169,7 +169,7 @@ async function bootInline<T>(
   const nics = await Nics.open(options, release, network)
   const disks: OpenDisk[] = []
   try {
-    disks.push(...(await openDisks(images)))
+    disks.push(...(await openDisks(images, boot.steered)))
     const services = integrationServices(release)
     const storage = storageDevices(release, disks)
     const devices = [...storage, ...nics.devices, ...services.components]
@@ -189,13 +189,13 @@ function runningGuest(
   services: RunningGuest['services'],
   nics: Nics,
   images: readonly OpenDisk[],
-  { generation, processorCount, memoryBytes }: BootOptions,
+  { generation, processorCount, memoryBytes, files }: BootOptions,
 ): RunningGuest {
   const injectNmi = (): void => machine.partition.injectNmi()
   return {
     server: machine.server,
     services,
-    modules: new LoadableModules(machine.tree, [machine.busModule, ...driverModules()]),
+    modules: new LoadableModules(machine.tree, [machine.busModule, ...driverModules({ files })]),
     nics,
     images,
     hardware: { generation, processorCount, memoryBytes, injectNmi },

@@ -1,6 +1,7 @@
 import type { VirtualDisk } from '@bis/vhdx'
 import { openFile } from '@bis/vhdx/node'
 import { CliError } from './cli-error.ts'
+import { WriteGate } from './write-gate.ts'
 
 /** One `--disk FILE[,bus=scsi|ide][,ro][,dvd]`. */
 export interface DiskOption {
@@ -30,17 +31,24 @@ export function parseDiskOption(text: string): DiskOption {
 /** An image opened for a machine, with where it is plugged in. */
 export interface OpenDisk extends DiskOption {
   readonly image: VirtualDisk
+  /** Between the guest and the image, where a checkpoint may be taken. */
+  readonly gate?: WriteGate
 }
 
 /** Disks that a machine has room for on SCSI: four controllers of 64. */
 export const MAX_SCSI_DISKS = 256
 
-/** Opens the images in order; when one fails the others are closed again. */
-export async function openDisks(options: readonly DiskOption[]): Promise<OpenDisk[]> {
+/**
+ * Opens the images in order; when one fails the others are closed again.
+ * @param gated with a gate each, for machines that `bis vm` steers
+ */
+export async function openDisks(options: readonly DiskOption[], gated = false): Promise<OpenDisk[]> {
   const opened: OpenDisk[] = []
   try {
-    for (const option of options)
-      opened.push({ ...option, image: await openFile(option.file, { readOnly: option.readOnly }) })
+    for (const option of options) {
+      const image = await openFile(option.file, { readOnly: option.readOnly })
+      opened.push({ ...option, image, ...(gated ? { gate: new WriteGate(image) } : {}) })
+    }
     return opened
   } catch (error) {
     await closeDisks(opened)

@@ -4,7 +4,8 @@ import { guestServer, kvpDriver } from '@bis/kvp'
 import { netvscDriver } from '@bis/netvsc'
 import type { KernelModule } from '@bis/newbus'
 import { storvsc } from '@bis/storvsc'
-import { utilsDrivers } from '@bis/utils'
+import { flushDisks, utilsDrivers } from '@bis/utils'
+import { fileCopyFolder } from '@bis/utils/node'
 
 /** What a command wants of the machine's NICs. */
 export interface NetworkChoices {
@@ -14,12 +15,19 @@ export interface NetworkChoices {
   readonly coalesce?: boolean
 }
 
+export interface DriverChoices extends NetworkChoices {
+  /** What the host sees as the guest's root folder when it copies files there; without it none are taken. */
+  readonly files?: string | undefined
+}
+
 /** What the guest tells its host of its system. */
 const SYSTEM = { OSName: 'BIS for TypeScript', IntegrationServicesVersion: '3.1', ProcessorArchitecture: 'amd64' }
 
 /** The drivers of every machine, by their kernel modules. */
-export function driverModules({ coalesce }: NetworkChoices = {}): readonly KernelModule[] {
+export function driverModules({ coalesce, files }: DriverChoices = {}): readonly KernelModule[] {
   const dependencies = ['hv_vmbus']
+  const fileCopy = files === undefined ? {} : { fileCopy: fileCopyFolder({ root: files }) }
+  const utils = utilsDrivers({ vssHooks: (kernel) => [flushDisks(kernel)], ...fileCopy })
   return [
     // Before the disks are there: it takes none away from the ATA driver.
     { name: 'hv_ata_pci_disengage', drivers: [ataDisengage() as unknown as Driver] },
@@ -27,7 +35,7 @@ export function driverModules({ coalesce }: NetworkChoices = {}): readonly Kerne
     { name: 'hv_netvsc', drivers: [netvscDriver(coalesce === undefined ? {} : { coalesce })], dependencies },
     {
       name: 'hv_utils',
-      drivers: [...utilsDrivers(), kvpDriver({ daemon: guestServer({ values: SYSTEM }) })],
+      drivers: [...utils, kvpDriver({ daemon: guestServer({ values: SYSTEM }) })],
       dependencies,
     },
   ]

@@ -1,9 +1,8 @@
 import { hostname } from 'node:os'
-import type { DiskUnit, HostRelease, HostReleaseName, IdePlace, StorageController } from '@bis/host'
+import type { DiskBackend, DiskUnit, HostRelease, HostReleaseName, IdePlace, StorageController } from '@bis/host'
 import { DvdUnit, diskUnit, gen1Chipset, hostRelease, IntegrationServices, ideDisk, scsiController } from '@bis/host'
 import type { PortDevice } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
-import type { VirtualDisk } from '@bis/vhdx'
 import type { OpenDisk } from './disk-option.ts'
 
 /** The instances that Azure gives a generation 2 machine's controllers: its own disks' first. A machine has four. */
@@ -18,14 +17,16 @@ const MAX_WRITE_SAME_BYTES = 256 * 2 ** 20
 export function storageDevices(releaseName: HostReleaseName, disks: readonly OpenDisk[]): StorageController[] {
   const release = hostRelease(releaseName)
   const hard = idePlaces(disks).filter(({ disk }) => !disk.optical)
-  const devices = hard.map(({ disk, channel, device }) => ideDisk({ release, backend: disk.image, channel, device }))
+  const devices = hard.map(({ disk, channel, device }) =>
+    ideDisk({ release, backend: disk.gate ?? disk.image, channel, device }),
+  )
   const scsi = disks.filter(({ bus }) => bus === 'scsi')
   for (const [index, instanceId] of SCSI_INSTANCES.entries()) {
     const here = scsi.slice(index * CONTROLLER_DISKS, (index + 1) * CONTROLLER_DISKS)
     if (here.length === 0) break
     const controller = scsiController({ release, instanceId })
-    for (const [lun, { image, optical }] of here.entries()) {
-      const unit = optical ? new DvdUnit({ medium: image }) : hardDisk(image, release)
+    for (const [lun, { image, gate, optical }] of here.entries()) {
+      const unit = optical ? new DvdUnit({ medium: image }) : hardDisk(gate ?? image, release)
       controller.target.attach({ path: 0, target: 0, lun }, unit)
     }
     devices.push(controller)
@@ -36,8 +37,8 @@ export function storageDevices(releaseName: HostReleaseName, disks: readonly Ope
 /** The emulated chipset of a generation 1 machine: IDE disks are there too, and DVDs only there. */
 export function emulatedChipset(disks: readonly OpenDisk[]): readonly PortDevice[] {
   return gen1Chipset(
-    idePlaces(disks).map(({ disk: { image, optical }, channel, device }): IdePlace => {
-      return { channel, device, drive: optical ? { optical: new DvdUnit({ medium: image }) } : { disk: image } }
+    idePlaces(disks).map(({ disk: { image, gate, optical }, channel, device }): IdePlace => {
+      return { channel, device, drive: optical ? { optical: new DvdUnit({ medium: image }) } : { disk: gate ?? image } }
     }),
   )
 }
@@ -77,6 +78,6 @@ function hostItems(releaseName: HostReleaseName): Readonly<Record<string, string
   }
 }
 
-function hardDisk(image: VirtualDisk, release: HostRelease): DiskUnit {
-  return diskUnit(image, { release }, { maxWriteSameBytes: MAX_WRITE_SAME_BYTES })
+function hardDisk(backend: DiskBackend, release: HostRelease): DiskUnit {
+  return diskUnit(backend, { release }, { maxWriteSameBytes: MAX_WRITE_SAME_BYTES })
 }

@@ -1,4 +1,4 @@
-import type { Channel, Device, Driver } from '@bis/hyperv-types'
+import type { Channel, Device, Driver, Kernel } from '@bis/hyperv-types'
 import {
   IC_BODY_OFFSET,
   IcMessageType,
@@ -22,7 +22,7 @@ import { vssDaemonDevice } from './vss-daemon.ts'
 
 export interface VssOptions {
   /** Frozen in this order before the daemon's file systems, thawed in reverse order after them. */
-  readonly vssHooks?: readonly VssHook[]
+  readonly vssHooks?: readonly VssHook[] | ((kernel: Kernel) => readonly VssHook[])
   readonly vssLimits?: Partial<FreezerLimits>
 }
 
@@ -53,7 +53,8 @@ function attach(device: Device<Channel>, { vssHooks = [], vssLimits = {} }: VssO
   const daemon: ReturnType<typeof vssDaemonDevice> = vssDaemonDevice(kernel.clock, () =>
     kernel.clock.soon(() => freezer.daemonWasLate()),
   )
-  const freezer = new Freezer(vssHooks, daemon, kernel.clock, log, { ...LIMITS, ...vssLimits })
+  const hooks = typeof vssHooks === 'function' ? vssHooks(kernel) : vssHooks
+  const freezer = new Freezer(hooks, daemon, kernel.clock, log, { ...LIMITS, ...vssLimits })
   const removeDevice = kernel.characterDevices.add(daemon)
   sysctl.leaf('daemon', 'none, opened, idle, asked or owing', () => daemon.state)
   sysctl.leaf('freezer', 'thawed, freezing, frozen or thawing', () => freezer.state)

@@ -29,7 +29,7 @@ export const boot: Command = {
     const machine = steered(args.text('name'), stay, options)
     await using _control = machine === undefined ? undefined : await ControlServer.open(machine)
     for (;;) {
-      await using booted = await BootedMachine.boot(options, print)
+      await using booted = await BootedMachine.boot({ ...options, steered: stay }, print)
       const tests = await testDevices(booted, print)
       const { guest } = booted
       let again = false

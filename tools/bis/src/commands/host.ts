@@ -40,7 +40,7 @@ closes the images.\n\n${NIC_DETAILS}`,
     const machine = new VirtualMachine(args.text('name') ?? `vm-${process.pid}`, release, images)
     await using _control = await ControlServer.open(machine)
     await using nics = await Nics.open(options, release, capture === undefined ? {} : { capture })
-    const disks = await openDisks(images)
+    const disks = await openDisks(images, true)
     try {
       await using roots = new Host({ release, clock: systemClock, log })
       const guests = new Map<ConnectedPartition, VmbusServer>()

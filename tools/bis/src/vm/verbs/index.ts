@@ -1,4 +1,6 @@
 import type { VmVerb } from '../verb.ts'
+import { checkpoint } from './checkpoint.ts'
+import { copyFile } from './copy-file.ts'
 import { ip } from './ip.ts'
 import { kldload, kldstat, kldunload } from './kld.ts'
 import { kvp } from './kvp.ts'
@@ -17,6 +19,8 @@ export const VERBS: Readonly<Record<string, VmVerb>> = {
   restart,
   kvp,
   ip,
+  'copy-file': copyFile,
+  checkpoint,
   time,
   nmi,
   kldstat,
