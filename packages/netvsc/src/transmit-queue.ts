@@ -103,20 +103,18 @@ export class TransmitQueue {
       return TransmitStatus.sent
     }
     if (!this.flush() || this.#ringFull || this.#freeCount === 0) return this.#full()
-    if (small) {
-      statistics.txChimneyTried++
-      const section = sections.take()
-      if (section !== NONE) {
-        this.#open = section
-        this.#openBytes = 0
-        this.#openFrames = 0
-        this.#last = 0
-        this.#append(bytes, offset, length, offload, hash, total)
-        if (this.#batching && this.#parts.aggregate > 1 && total < limits.maxTransfer) return TransmitStatus.sent
-        return this.#flushNew()
-      }
-    }
-    return this.#sendLarge(bytes, offset, length, offload, hash)
+    if (!small || sections.count === 0) return this.#sendLarge(bytes, offset, length, offload, hash)
+    statistics.txChimneyTried++
+    const section = sections.take()
+    // Pages of their own would be slower for small frames than to wait until the host has done some.
+    if (section === NONE) return this.#full()
+    this.#open = section
+    this.#openBytes = 0
+    this.#openFrames = 0
+    this.#last = 0
+    this.#append(bytes, offset, length, offload, hash, total)
+    if (this.#batching && this.#parts.aggregate > 1 && total < limits.maxTransfer) return TransmitStatus.sent
+    return this.#flushNew()
   }
 
   /** Whether the host has completed nothing since the last time this was asked, although it had messages then. */
@@ -190,11 +188,12 @@ export class TransmitQueue {
     return true
   }
 
-  /** Whether a frame would be taken now. */
+  /** Whether any frame would be taken now, small or large. */
   get hasRoom(): boolean {
     if (this.#ringFull || this.#freeCount === 0 || this.#open !== NONE) return false
     const { largeBuffers, sections } = this.#parts
-    return sections.free > 0 || this.#freeBuffers.length > 0 || this.#buffers.length < largeBuffers
+    if (sections.count > 0 && sections.free === 0) return false
+    return largeBuffers === 0 || this.#freeBuffers.length > 0 || this.#buffers.length < largeBuffers
   }
 
   /** Gives all memory back; only when the host has nothing any more. */

@@ -83,4 +83,40 @@ describe('two guests on one switch', () => {
     expect(a.hn.counters.rxAckFailed + b.hn.counters.rxAckFailed).toBe(0)
     expect(a.hn.counters.oactive).toBeGreaterThan(0)
   })
+
+  it('lets small frames wait for a send section, on several channels, and loses none', async () => {
+    await using network = new Network()
+    const machine = { processorCount: 4 }
+    const a = await network.guest({ settings: { sendBufferBytes: 65_536 }, machine })
+    const b = await network.guest({ machine })
+    expect(a.hn.session?.sendSections.count).toBe(10)
+    const N = 3000
+    const frames = Array.from({ length: 8 }, (_, flow) => {
+      const frame = frameOf(b.hn.settings.address, a.hn.settings.address, 100)
+      frame.set([0x08, 0, 0x45, 0, 0, 86, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 4, flow, 5, 6, 0, 66], 12)
+      return frame
+    })
+    let sent = 0
+    const go = (): void => {
+      for (let taken = true; taken && sent < N; ) {
+        a.hn.beginBatch()
+        for (let i = 0; i < 64 && taken && sent < N; i++) {
+          const frame = frames[sent % frames.length] ?? frames[0]
+          taken = frame !== undefined && a.hn.transmit(frame, 0, frame.length) === TransmitStatus.sent
+          if (taken) sent++
+        }
+        a.hn.endBatch()
+      }
+    }
+    a.hn.onEvent(({ type }) => type === 'writable' && go())
+    let got = 0
+    b.hn.receive((_, count) => {
+      got += count
+    })
+    go()
+    await until(() => got === N, 'arrival', 10_000)
+    expect(a.hn.counters.oactive).toBeGreaterThan(0)
+    expect(a.hn.counters.txChimney).toBe(N)
+    expect(a.hn.session?.sendSections.free).toBe(10)
+  })
 })
