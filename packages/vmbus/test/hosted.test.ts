@@ -1,7 +1,7 @@
 import { HOST_RELEASES, hostRelease } from '@bis/host'
 import type { Channel, ManualClock } from '@bis/hyperv-types'
 import { SendStatus } from '@bis/hyperv-types'
-import { formatVmbusVersion } from '@bis/hyperv-types/vmbus'
+import { formatVmbusVersion, VMBUS_MESSAGE_REDIRECT_CONNECTION_ID } from '@bis/hyperv-types/vmbus'
 import { describe, expect, it } from 'vitest'
 import type { Hosted } from './hosted.ts'
 import { createHosted, EchoDevice } from './hosted.ts'
@@ -72,5 +72,17 @@ describe('on the software host', () => {
   it.each(['plain', 'shared', 'wasm'] as const)('works on memory of kind %s', async (memoryKind) => {
     const machine = await createHosted({ memoryKind, devices: [new EchoDevice()] })
     await exchange(machine, first(machine), 300, (i) => (i * 101) % 4000)
+  })
+
+  it('goes by the redirect connection of a paravisor from its contact on', async () => {
+    const posts = new Set<number>()
+    const machine = await createHosted({
+      contactConnection: VMBUS_MESSAGE_REDIRECT_CONNECTION_ID,
+      devices: [new EchoDevice()],
+      server: { versions: { messageConnectionId: VMBUS_MESSAGE_REDIRECT_CONNECTION_ID } },
+      onPost: (connectionId) => posts.add(connectionId),
+    })
+    await exchange(machine, first(machine), 20, () => 64)
+    expect([...posts]).toEqual([VMBUS_MESSAGE_REDIRECT_CONNECTION_ID])
   })
 })

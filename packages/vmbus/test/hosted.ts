@@ -9,6 +9,7 @@ import type {
   MemoryKind,
   OfferDescription,
   Packet,
+  SynicPorts,
   VspDevice,
   VspPort,
 } from '@bis/hyperv-types'
@@ -29,6 +30,8 @@ export interface HostedOptions<C extends Clock> extends Omit<VmbusOptions, 'hype
   readonly drivers?: readonly Driver[]
   readonly partition?: Partial<PartitionOptions>
   readonly server?: Partial<VmbusServerOptions>
+  /** Each message that the guest posts. */
+  onPost?(connectionId: number): void
 }
 
 /** A guest with the bus driver on the software host. */
@@ -67,7 +70,7 @@ async function createOn<C extends Clock>(clock: C, options: HostedOptions<Clock>
   const memory = GuestMemory.allocate((options.memoryPages ?? 2048) * 4096, { kind: options.memoryKind ?? 'shared' })
   const partition = new Partition({ memory, clock, release, ...options.partition })
   const host = new Host({ release, clock })
-  const server = host.addGuest(partition.ports, options.server)
+  const server = host.addGuest(watched(partition.ports, options.onPost), options.server)
   const ports = (options.devices ?? []).map((device) => server.offer(device))
   const pages = new PageAllocator(partition.memory, 4096)
   const kernel = createKernel({ clock, random: (bytes) => bytes.fill(7), pages })
@@ -88,6 +91,26 @@ async function createOn<C extends Clock>(clock: C, options: HostedOptions<Clock>
       return driver.attached?.channels ?? []
     },
     dmesg: () => kernel.dmesg.lines.map(({ text }) => text),
+  }
+}
+
+/** Ports whose guest's posts are reported. */
+function watched(ports: SynicPorts, onPost: ((connectionId: number) => void) | undefined): SynicPorts {
+  if (onPost === undefined) return ports
+  return {
+    memory: ports.memory,
+    processorCount: ports.processorCount,
+    postMessage: (...args) => ports.postMessage(...args),
+    signalEvent: (...args) => ports.signalEvent(...args),
+    connect: (root) =>
+      ports.connect({
+        messagePosted(connectionId, ...rest) {
+          onPost(connectionId)
+          return root.messagePosted(connectionId, ...rest)
+        },
+        eventSignaled: (...args) => root.eventSignaled(...args),
+        partitionReset: () => root.partitionReset(),
+      }),
   }
 }
 

@@ -1,9 +1,4 @@
-import {
-  ConnectionState,
-  encodeControlMessage,
-  VMBUS_MESSAGE_CONNECTION_ID,
-  VmbusVersion,
-} from '@bis/hyperv-types/vmbus'
+import { ConnectionState, encodeControlMessage, VmbusVersion } from '@bis/hyperv-types/vmbus'
 import type { ChannelLife } from './channel-life.ts'
 import type { ChannelTable } from './channel-table.ts'
 import type { AfterReset, BusState, ControlContext } from './context.ts'
@@ -50,7 +45,7 @@ export class ConnectionLife {
     const response = {
       version_supported: supported ? 1 : 0,
       connection_state: state,
-      msg_conn_id: version >= V5_0 ? VMBUS_MESSAGE_CONNECTION_ID : version,
+      msg_conn_id: version >= V5_0 ? this.#context.limits.messageConnectionId : version,
       supported_features: connection?.features ?? 0,
       monitor_page1: 0,
       monitor_page2: 0,

@@ -97,6 +97,8 @@ export interface ControlLimits {
   readonly maxVersion: number
   readonly features: number
   readonly refuseVersions: readonly number[]
+  /** Where guests are told to post from 5.0 on. */
+  readonly messageConnectionId: number
   /** Pages that all GPADLs together may name. */
   readonly gpadlPages: number
   readonly gpadls: number

@@ -7,6 +7,7 @@ import {
 } from '@bis/hyperv-types/vmbus'
 import type { Inbox } from './inbox.ts'
 import type { OpenChannels } from './open-channels.ts'
+import type { VmbusServerOptions } from './server-options.ts'
 import type { Counters } from './server-report.ts'
 
 // HV_STATUS of the hypercalls that end here.
@@ -17,15 +18,17 @@ const INSUFFICIENT_BUFFERS = 0x13
 /** The connection ids of one guest's hypercalls: what each leads to, and what is answered for those that lead nowhere. */
 export class HypercallPorts {
   readonly #vmbusVersion: number
+  /** A further port for messages. */
+  readonly #messagePort: number | undefined
   readonly #inbox: Inbox
   readonly #open: OpenChannels
   readonly #counters: Counters
   /** Channels are being saved: their ports are still there, and who restores them looks at every ring. */
   saving = false
 
-  /** @param vmbusVersion the newest that the host speaks */
-  constructor(vmbusVersion: number, inbox: Inbox, open: OpenChannels, counters: Counters) {
-    this.#vmbusVersion = vmbusVersion
+  constructor(options: VmbusServerOptions, inbox: Inbox, open: OpenChannels, counters: Counters) {
+    this.#vmbusVersion = options.release.vmbusVersion
+    this.#messagePort = options.versions?.messageConnectionId
     this.#inbox = inbox
     this.#open = open
     this.#counters = counters
@@ -54,7 +57,7 @@ export class HypercallPorts {
 
   /** Hosts that do not speak 5.0 have no second port: guests take that as the answer to a newer contact. */
   #isMessagePort(connectionId: number): boolean {
-    if (connectionId === VMBUS_MESSAGE_CONNECTION_ID) return true
+    if (connectionId === VMBUS_MESSAGE_CONNECTION_ID || connectionId === this.#messagePort) return true
     return connectionId === VMBUS_MESSAGE_CONNECTION_ID_4 && this.#vmbusVersion >= VmbusVersion.V5_0
   }
 

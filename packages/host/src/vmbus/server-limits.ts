@@ -1,5 +1,6 @@
 import type { SynicPorts } from '@bis/hyperv-types'
 import { PAGE_SIZE } from '@bis/hyperv-types'
+import { VMBUS_MESSAGE_CONNECTION_ID } from '@bis/hyperv-types/vmbus'
 import type { ControlLimits } from '../control/types.ts'
 import type { HostRelease } from '../host-release.ts'
 
@@ -22,6 +23,11 @@ export interface VersionPolicy {
   readonly maxVersion?: number
   /** Versions to refuse although the release speaks them. */
   readonly refuseVersions?: readonly number[]
+  /**
+   * A port for messages beside 1 and 4, where guests are told to post from 5.0 on; such as the redirect connection
+   * 0x800074, where a paravisor takes contacts and all else. Default: 1.
+   */
+  readonly messageConnectionId?: number
   /** Feature flags of 6.0; only those that the release has count. */
   readonly features?: number
 }
@@ -38,6 +44,7 @@ export function controlLimits(
     maxVersion: Math.min(release.vmbusVersion, versions.maxVersion ?? release.vmbusVersion),
     features: release.vmbusFeatures & (versions.features ?? release.vmbusFeatures),
     refuseVersions: versions.refuseVersions ?? [],
+    messageConnectionId: versions.messageConnectionId ?? VMBUS_MESSAGE_CONNECTION_ID,
     chooseChannelId,
     isProcessor: (vp) => ports.hasProcessor?.(vp) ?? vp < ports.processorCount,
     gpadlPages: Math.floor(gpadlBytes / PAGE_SIZE),

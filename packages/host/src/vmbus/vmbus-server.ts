@@ -81,7 +81,7 @@ export class VmbusServer {
       broken: (record, reason) => this.#channelBroken(record, reason),
     })
     this.#inbox = new Inbox(clock, options.quotas?.queuedMessages ?? 1024, (payload) => this.#control.receive(payload))
-    const calls = new HypercallPorts(release.vmbusVersion, this.#inbox, this.#open, this.#counters)
+    const calls = new HypercallPorts(options, this.#inbox, this.#open, this.#counters)
     this.#calls = calls
     this.#disconnectPorts = ports.connect({
       messagePosted: (connectionId, messageType, payload) => calls.messagePosted(connectionId, messageType, payload),

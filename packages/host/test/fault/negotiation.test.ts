@@ -43,6 +43,19 @@ describe('negotiation', () => {
     }
   })
 
+  it('takes messages where it tells guests to post them, redirected or not', async () => {
+    const guest = new TestGuest({ versions: { messageConnectionId: 0x80_0074 } })
+    const contact = hex(`0e 00 00 00 00 00 00 00 03 00 05 00 00 00 00 00 02 ${'00 '.repeat(23).trim()}`)
+    expect(guest.post(contact, 0x80_0074)).toBe(0)
+    expect(only(await guest.answers(), 'VERSION_RESPONSE')).toMatchObject({
+      version_supported: 1,
+      msg_conn_id: 0x80_0074,
+    })
+    expect(guest.post(hex('03 00 00 00 00 00 00 00'), 0x80_0074)).toBe(0)
+    expect(names(await guest.answers())).toContain('ALL_OFFERS_DELIVERED')
+    expect(guest.post(contact, 0x80_0075)).toBe(0x12)
+  })
+
   it('answers the contact of a Linux guest byte by byte', async () => {
     const guest = new TestGuest({ release: '2022' })
     guest.post(

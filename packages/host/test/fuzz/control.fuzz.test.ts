@@ -39,6 +39,7 @@ class Run {
         maxVersion: 0x6_0000,
         features: 0x2f,
         refuseVersions: [],
+        messageConnectionId: 1,
         gpadlPages: 256,
         gpadls: 12,
         incompleteGpadls: 3,

@@ -7,6 +7,8 @@
 export const VMBUS_MESSAGE_CONNECTION_ID = 1
 /** Connection id of INITIATE_CONTACT from 5.0 on; the VERSION_RESPONSE names the one to use afterwards. */
 export const VMBUS_MESSAGE_CONNECTION_ID_4 = 4
+/** Where a paravisor takes the messages of the guest above it: VTL 2, SINT 7. Source: OpenVMM vmbus_core protocol.rs. */
+export const VMBUS_MESSAGE_REDIRECT_CONNECTION_ID = 0x80_0074
 /** The event connection that all channels share in 0.13. */
 export const VMBUS_EVENT_CONNECTION_ID = 2
 export const VMBUS_MONITOR_CONNECTION_ID = 3

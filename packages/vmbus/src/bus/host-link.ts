@@ -1,7 +1,12 @@
 import type { ChannelOffer, Clock, Hypervisor, Logger, PageAllocator } from '@bis/hyperv-types'
 import { ChannelError } from '@bis/hyperv-types'
 import { describeHvStatus, HvStatus } from '@bis/hyperv-types/hypervisor'
-import { encodeControlMessage, VmbusFeature, VmbusVersion } from '@bis/hyperv-types/vmbus'
+import {
+  encodeControlMessage,
+  VMBUS_MESSAGE_CONNECTION_ID_4,
+  VmbusFeature,
+  VmbusVersion,
+} from '@bis/hyperv-types/vmbus'
 import type { Signal } from '../channel/signal.ts'
 import { fastSignal, monitorSignal, pageBitSignal, slowSignal } from '../channel/signal.ts'
 import { PendingReplies } from '../control/pending-replies.ts'
@@ -225,6 +230,8 @@ export class HostLink {
   }
 
   #postNow(connectionId: number, payload: Uint8Array): number {
-    return this.#platform?.hypercalls.postMessage(connectionId, payload) ?? HvStatus.INVALID_CONNECTION_ID
+    const { contactConnection = VMBUS_MESSAGE_CONNECTION_ID_4 } = this.#parts.options
+    const port = connectionId === VMBUS_MESSAGE_CONNECTION_ID_4 ? contactConnection : connectionId
+    return this.#platform?.hypercalls.postMessage(port, payload) ?? HvStatus.INVALID_CONNECTION_ID
   }
 }

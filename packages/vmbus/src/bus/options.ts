@@ -27,6 +27,11 @@ export interface VmbusOptions {
   readonly isolation?: IsolationPolicy
   /** Tells the host who this guest is, as GUID text (6.0). */
   readonly clientId?: string
+  /**
+   * Where contacts of 5.0 and newer go, default 4; under a paravisor that relays VMBus, its redirect connection 0x800074.
+   * What follows goes where the answer says.
+   */
+  readonly contactConnection?: number
   /** Gives the host monitor pages. Default true. */
   readonly monitorPages?: boolean
   readonly timing?: Partial<VmbusTiming>
