@@ -66,7 +66,7 @@ describe('bis vm', () => {
     expect(await vm('restart', 'again', '--force')).toMatchObject({ status: 0, stderr: '' })
     await machine.until(/the machine is off: forced (restart|shutdown) requested[\s\S]*hvshutdown0: <Hyper-V Shutdown>/)
     const { uptime } = JSON.parse((await vm('show', 'again', '--json')).stdout)
-    expect(uptime).toBeLessThanOrEqual(Math.round((performance.now() - asked) / 1000))
+    expect(uptime).toBeLessThanOrEqual(Math.round(performance.now() - asked))
     expect(await vm('stop', 'again')).toMatchObject({ status: 0, stderr: '' })
     expect((await machine.ended).status).toBe(0)
   })
