@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -77,6 +78,20 @@ describe('bis kvpd', () => {
   it('says what is missing where there is no such device', async () => {
     const ended = await bis('kvpd', '--dir', folder, '--device', join(folder, 'nothing'))
     expect([ended.status, ended.stderr]).toEqual([1, expect.stringMatching(/this is no guest of Hyper-V/)])
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('bis kvpd on a pipe in place of the device', () => {
+  it('registers, and ends at once when it is told to', async () => {
+    const device = join(folder, 'device')
+    execFileSync('mkfifo', [device])
+    // What the daemon writes is what it reads: its own registration, which Linux would answer likewise.
+    const daemon = new BisProcess(['kvpd', '--dir', join(folder, 'pools'), '--device', device, '--shared'])
+    running.push(daemon)
+    await daemon.until(/info: registered with the kernel/)
+    expect((await stat(join(folder, 'pools', '.kvp_pool_4'))).mode & 0o777).toBe(0o644)
+    const { signal } = await daemon.end('SIGTERM')
+    expect(signal).toBe('SIGTERM')
   })
 })
 
