@@ -1,6 +1,6 @@
 import type { Channel, FrameOffload, PageAllocator, PageRun } from '@bis/hyperv-types'
 import { PAGE_SIZE, SendStatus, TransmitStatus } from '@bis/hyperv-types'
-import { copyBytes, EtherType } from '@bis/hyperv-types/ethernet'
+import { EtherType, RepeatedCopies } from '@bis/hyperv-types/ethernet'
 import { NVSP_NO_SEND_SECTION, NvspChannelType, NvspMessageType, NvspStatus } from '@bis/hyperv-types/network'
 import { PacketType, PrivateBuffer, RangeList, scriptEngine } from '@bis/hyperv-types/ring'
 import { frameHeaderBytes, writeFrameHeader } from './frame-encoder.ts'
@@ -60,6 +60,7 @@ export class TransmitQueue {
   /** The message, and a range list behind it: where the ring takes both from fastest. */
   readonly #private: PrivateBuffer
   readonly #list: RangeList
+  readonly #copies = new RepeatedCopies()
   #batching = false
   /** Section that is being filled, and what is in it. */
   #open = NONE
@@ -227,7 +228,7 @@ export class TransmitQueue {
     }
     const ipv6 = offload !== undefined && isIpv6(bytes, offset)
     const headerBytes = writeFrameHeader(view, base + start, length, 0, offload, hash, ipv6)
-    copyBytes(sendBuffer.bytes, base + start + headerBytes, bytes, offset, length)
+    this.#copies.copy(sendBuffer.bytes, view, base + start + headerBytes, bytes, offset, length)
     if (this.#openFrames > 0) statistics.aggregated++
     this.#last = start
     this.#openBytes = start + total
@@ -261,7 +262,7 @@ export class TransmitQueue {
     if (run === undefined) return this.#full()
     const ipv6 = offload !== undefined && isIpv6(bytes, offset)
     const headerBytes = writeFrameHeader(run.view, 0, length, 0, offload, hash, ipv6)
-    copyBytes(run.bytes, PAGE_SIZE, bytes, offset, length)
+    this.#copies.copy(run.bytes, run.view, PAGE_SIZE, bytes, offset, length)
     const list = this.#list
     list.clear()
     list.addRange(headerBytes, 0)

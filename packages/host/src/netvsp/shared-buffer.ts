@@ -11,7 +11,7 @@ export class SharedBuffer {
   readonly view: DataView | undefined
   readonly #contiguous: Uint8Array | undefined
   readonly #pages: readonly Uint8Array[]
-  readonly #copies: RepeatedCopies | undefined
+  readonly #copies = new RepeatedCopies()
 
   constructor(gpadl: HostGpadl, memory: GuestMemory) {
     const { contiguous } = gpadl
@@ -24,7 +24,6 @@ export class SharedBuffer {
     }
     this.#pages = []
     this.view = new DataView(contiguous.buffer, contiguous.byteOffset, contiguous.byteLength)
-    this.#copies = new RepeatedCopies(contiguous, this.view)
   }
 
   copyOut(at: number, to: PrivateBuffer, toAt: number, length: number): void {
@@ -42,8 +41,8 @@ export class SharedBuffer {
   }
 
   copyIn(at: number, from: Uint8Array, fromAt: number, length: number): void {
-    if (this.#copies !== undefined) {
-      this.#copies.copy(at, from, fromAt, length)
+    if (this.#contiguous !== undefined && this.view !== undefined) {
+      this.#copies.copy(this.#contiguous, this.view, at, from, fromAt, length)
       return
     }
     for (let done = 0; done < length; ) {

@@ -69,7 +69,8 @@ export class Segmenter {
   length = 0
   /** Fill in transport checksums; otherwise each field gets the sum of the pseudo header. */
   checksums = true
-  readonly #copies = new RepeatedCopies(this.bytes, new DataView(this.bytes.buffer))
+  readonly #view = new DataView(this.bytes.buffer)
+  readonly #copies = new RepeatedCopies()
   #source: Uint8Array = this.bytes
   #payloadAt = 0
   #end = 0
@@ -120,7 +121,7 @@ export class Segmenter {
     if (payload <= 0) return false
     const { bytes } = this
     const headerBytes = this.#headerBytes
-    this.#copies.copy(headerBytes, this.#source, this.#payloadAt, payload)
+    this.#copies.copy(bytes, this.#view, headerBytes, this.#source, this.#payloadAt, payload)
     this.#payloadAt += payload
     this.length = headerBytes + payload
     const last = this.#payloadAt === this.#end

@@ -4,7 +4,8 @@ import { RepeatedCopies } from './repeated-copies.ts'
 
 it('copies the same places again and others in between, from several memories', () => {
   const to = createBacking('wasm', 65_536).bytes
-  const copies = new RepeatedCopies(to, new DataView(to.buffer, to.byteOffset, to.byteLength))
+  const view = new DataView(to.buffer, to.byteOffset, to.byteLength)
+  const copies = new RepeatedCopies()
   const sources = [createBacking('shared', 65_536).bytes, new Uint8Array(65_536).subarray(100)]
   sources.forEach((bytes, n) => {
     for (let i = 0; i < bytes.length; i++) bytes[i] = i * 31 + n
@@ -18,11 +19,12 @@ it('copies the same places again and others in between, from several memories', 
         [7001, 48, 1512],
         [9000, 5, 128],
         [9200, 7, 61],
+        [0, 0, from.length],
       ] as const) {
         to.fill(0)
-        copies.copy(at, from, fromAt, length)
+        copies.copy(to, view, at, from, fromAt, length)
         expect(to.subarray(at, at + length)).toEqual(from.subarray(fromAt, fromAt + length))
-        expect([to[at - 1] ?? 0, to[at + length]]).toEqual([0, 0])
+        expect([to[at - 1] ?? 0, to[at + length] ?? 0]).toEqual([0, 0])
       }
       // What changed in the meantime is copied, not what was there.
       from.reverse()

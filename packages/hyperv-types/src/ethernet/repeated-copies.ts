@@ -1,4 +1,4 @@
-import { copyWords } from './copy-bytes.ts'
+import { copyBytes, copyWords } from './copy-bytes.ts'
 
 /** Up to here copying words beats a bulk copy, which has to be called. */
 const WORD_COPY_BYTES = 128
@@ -6,29 +6,26 @@ const SLOTS = 64
 const NONE = new Uint8Array(0)
 
 /**
- * Copies into one large memory from a few others, again and again from the same places. A bulk copy between two memories
- * wants a window as long as what is copied: one is made for a place and length that come back, and kept; what comes once
- * is copied word by word. So nothing is allocated for each copy.
+ * Copies out of a few buffers, again and again from the same places. A bulk copy of part of an array wants a window as long
+ * as what is copied: one is made for a place and length that come back, and kept; what comes once is copied word by word.
+ * So nothing is allocated for each copy. Short copies and those of whole arrays need no window.
  */
 export class RepeatedCopies {
-  readonly #to: Uint8Array
-  readonly #toView: DataView
   #from: Uint8Array = NONE
   #fromView: DataView = new DataView(NONE.buffer)
   readonly #starts = new Int32Array(SLOTS)
   readonly #lengths = new Int32Array(SLOTS)
   readonly #windows: Uint8Array[] = new Array<Uint8Array>(SLOTS).fill(NONE)
 
-  /** @param toView on the same bytes */
-  constructor(to: Uint8Array, toView: DataView) {
-    this.#to = to
-    this.#toView = toView
-  }
-
-  copy(at: number, from: Uint8Array, fromAt: number, length: number): void {
+  /** @param toView on the bytes of `to`; the buffers do not overlap */
+  copy(to: Uint8Array, toView: DataView, at: number, from: Uint8Array, fromAt: number, length: number): void {
+    if (length === from.length) {
+      copyBytes(to, at, from, fromAt, length)
+      return
+    }
     if (from !== this.#from) this.#meet(from)
     if (length <= WORD_COPY_BYTES) {
-      copyWords(this.#toView, at, this.#fromView, fromAt, length)
+      copyWords(toView, at, this.#fromView, fromAt, length)
       return
     }
     // Frames begin at multiples of 8 mostly; pieces of a large one are an odd number of 8 bytes apart.
@@ -37,7 +34,7 @@ export class RepeatedCopies {
       this.#starts[slot] = fromAt
       this.#lengths[slot] = length
       this.#windows[slot] = NONE
-      copyWords(this.#toView, at, this.#fromView, fromAt, length)
+      copyWords(toView, at, this.#fromView, fromAt, length)
       return
     }
     let window = this.#windows[slot] ?? NONE
@@ -45,7 +42,7 @@ export class RepeatedCopies {
       window = from.subarray(fromAt, fromAt + length)
       this.#windows[slot] = window
     }
-    this.#to.set(window, at)
+    to.set(window, at)
   }
 
   #meet(from: Uint8Array): void {
