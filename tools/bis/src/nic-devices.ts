@@ -73,6 +73,19 @@ export class Nics implements AsyncDisposable {
     return this.#nics.map(({ adapter }) => adapter)
   }
 
+  /** The NICs as they are now: what opens the same ones again. */
+  get options(): NicOption[] {
+    return this.#nics.map(({ adapter, port }) => {
+      const { vlan = { mode: 'untagged' }, macSpoofing = false } = adapter.switchPort.settings
+      return {
+        port: adapter.linkUp ? port : { kind: 'none' },
+        address: adapter.permanentAddress,
+        vlan,
+        spoofing: macSpoofing,
+      }
+    })
+  }
+
   /** What a NIC is connected to, as a user writes it; undefined when its cable is out. */
   connectionOf(adapter: NetworkAdapter): string | undefined {
     const nic = this.#nics.find((one) => one.adapter === adapter)

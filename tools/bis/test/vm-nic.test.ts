@@ -68,6 +68,9 @@ describe('bis vm nic', () => {
       expect(stderr).toMatch(message)
       expect(status).toBeGreaterThan(0)
     }
+    await done('nic', 'add', 'one', 'switch,mac=00:15:5d:0a:0b:0c,vlan=9')
+    await done('restart', 'one')
+    await machine.until(/the machine is off(.|\n)*hn1: Ethernet address: 00:15:5d:0a:0b:0c(.|\n)*hn1: ok/)
     expect((await machine.end()).status).toBe(0)
   })
 

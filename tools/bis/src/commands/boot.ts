@@ -22,7 +22,7 @@ export const boot: Command = {
     json: { type: 'boolean', help: 'print JSON: dmesg, devices, tests' },
   },
   async run(args, signal) {
-    const options = parseBootOptions(args)
+    let options = parseBootOptions(args)
     const json = args.flag('json')
     const print = json ? (): void => {} : (line: string): void => void process.stdout.write(`${line}\n`)
     const stay = args.flag('stay')
@@ -42,6 +42,8 @@ export const boot: Command = {
       } else signal.throwIfAborted()
       if (json && !again) process.stdout.write(`${JSON.stringify(report(booted, tests), null, 2)}\n`)
       const failed = failures(booted, tests)
+      // A machine that starts again has the NICs that it had at last.
+      options = { ...options, nics: guest?.nics?.options ?? options.nics }
       await booted.powerOff()
       if (guest !== undefined) machine?.switchedOff(guest)
       if (failed.length > 0) throw new CliError('failed', `not everything works: ${failed.join('; ')}`)
