@@ -325,7 +325,8 @@ export class VmbusBus implements ChannelBus {
 
   async #crash(message: string): Promise<void> {
     for (const channel of this.#table.list()) channel.halt()
-    this.#link.reportCrash(message)
+    // An isolated guest's log is none of the host's business.
+    this.#link.reportCrash(this.#isolation === undefined ? message : '')
     let polling = true
     const poll = (): void => {
       if (!polling) return

@@ -149,6 +149,28 @@ describe('a crash', () => {
     expect([machine.pages.allocatedPages, machine.pages.heldPages, machine.partition.overlayPages]).toEqual([0, 0, 0])
   })
 
+  it.each([
+    ['with its message', {}, 'panic: secret', 'panic: secret'],
+    ['without text when there is none', {}, '', undefined],
+    ['without text from an isolated guest', { isolation: {} }, 'panic: secret', undefined],
+  ] as const)('[IC-08] [GH-02] is reported once, %s', async (_, options, text, reported) => {
+    const reports: unknown[] = []
+    const machine = await createHosted({
+      release: '2025',
+      partition: { onCrash: ({ message }) => void reports.push(message) },
+      ...options,
+    })
+    const bus = machine.driver.attached
+    const crashes = Promise.all([bus?.crash(text), bus?.crash('panic: while it crashes')])
+    machine.partition.injectNmi()
+    await outcome(machine.clock, crashes, 1000)
+    await outcome(machine.clock, machine.tree.shutdown(), 1000)
+    expect(reports).toEqual([reported])
+    expect(machine.server.lastCrash?.message).toBe(reported)
+    const memory = machine.partition.memory.regions.map(({ bytes }) => Buffer.from(bytes).includes('secret'))
+    if (reported === undefined) expect(memory).not.toContain(true)
+  })
+
   it('[GM-08] reports what the host did not let go of', async () => {
     const machine = await createMachine({ drivers: [testDriver({ attach: (channel) => channel.open(RINGS) })] })
     machine.root.offers.push({ channelId: 1 })
