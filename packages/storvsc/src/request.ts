@@ -69,9 +69,9 @@ export class StorvscRequest {
     this.slot = slot
   }
 
-  /** Low word of the transaction id: never 0, and not the same again for 65536 uses. */
+  /** Low word of the transaction id: never 0, a small integer to the script engine, not the same again for 32768 uses. */
   get transactionId(): number {
-    return (((this.uses & 0xffff) << 16) | this.slot) >>> 0
+    return ((this.uses & 0x7fff) << 16) | this.slot
   }
 
   /** As new: nothing of an earlier command remains. */

@@ -19,8 +19,10 @@ const TASK_MS = 4
  */
 export class ServiceQueue {
   readonly #clock: Clock
-  readonly #lanes = new Map<object, Serviceable[]>()
-  readonly #waiting = new Set<Serviceable>()
+  /** What waits, by lane; lanes stay where they are, so that service by the packet makes no garbage. */
+  readonly #lanes = new WeakMap<object, Serviceable[]>()
+  /** Lanes in which something waits, in the order of their turns. */
+  readonly #turns: Serviceable[][] = []
   #scheduled = false
 
   constructor(clock: Clock) {
@@ -29,11 +31,14 @@ export class ServiceQueue {
 
   /** Puts it in the queue, once however often it is asked. */
   add(item: Serviceable): void {
-    if (this.#waiting.has(item)) return
-    this.#waiting.add(item)
-    const lane = this.#lanes.get(item.lane)
-    if (lane === undefined) this.#lanes.set(item.lane, [item])
-    else lane.push(item)
+    let lane = this.#lanes.get(item.lane)
+    if (lane === undefined) {
+      lane = []
+      this.#lanes.set(item.lane, lane)
+    }
+    if (lane.includes(item)) return
+    if (lane.length === 0) this.#turns.push(lane)
+    lane.push(item)
     if (this.#scheduled) return
     this.#scheduled = true
     this.#clock.soon(this.#run)
@@ -41,32 +46,29 @@ export class ServiceQueue {
 
   /** Forgets an item that wants no service any more. */
   remove(item: Serviceable): void {
-    if (!this.#waiting.delete(item)) return
     const lane = this.#lanes.get(item.lane)
-    lane?.splice(lane.indexOf(item), 1)
-    if (lane?.length === 0) this.#lanes.delete(item.lane)
+    const at = lane?.indexOf(item) ?? -1
+    if (lane === undefined || at < 0) return
+    lane.splice(at, 1)
+    if (lane.length === 0) this.#turns.splice(this.#turns.indexOf(lane), 1)
   }
 
   readonly #run = (): void => {
     const end = this.#clock.now() + TASK_MS
-    for (let turn = 0; turn < TURNS_PER_TASK && this.#waiting.size > 0; turn++) {
+    for (let turn = 0; turn < TURNS_PER_TASK && this.#turns.length > 0; turn++) {
       this.#serveNext()
       if (this.#clock.now() >= end) break
     }
-    this.#scheduled = this.#waiting.size > 0
+    this.#scheduled = this.#turns.length > 0
     if (this.#scheduled) this.#clock.later(this.#run)
   }
 
   #serveNext(): void {
-    for (const [key, lane] of this.#lanes) {
-      const item = lane.shift()
-      // To the end of the line of guests.
-      this.#lanes.delete(key)
-      if (lane.length > 0) this.#lanes.set(key, lane)
-      if (item === undefined) continue
-      this.#waiting.delete(item)
-      if (item.service()) this.add(item)
-      return
-    }
+    const lane = this.#turns.shift()
+    const item = lane?.shift()
+    if (lane === undefined || item === undefined) return
+    // To the end of the line of guests.
+    if (lane.length > 0) this.#turns.push(lane)
+    if (item.service()) this.add(item)
   }
 }

@@ -11,7 +11,7 @@ export interface StorvscBenchOptions {
   readonly queueDepths?: readonly number[]
   /** Kinds of guest memory. Default `wasm` and `plain`. */
   readonly memories?: readonly BenchMemory[]
-  /** Times each figure is taken, in turns with the others; the row tells the median. Default 150. */
+  /** Times each figure is taken, in turns with the others; the row tells the tenth percentile. Default 150. */
   readonly slices?: number
   /** How long each taking lasts, in milliseconds. Default 2: short ones suffer less from whatever else the machine does. */
   readonly sliceMilliseconds?: number

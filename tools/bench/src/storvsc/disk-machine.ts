@@ -58,8 +58,9 @@ export class DiskMachine {
   }
 
   #random(): number {
-    this.#seed = (Math.imul(this.#seed, 1_664_525) + 1_013_904_223) >>> 0
-    return this.#seed
+    // Its lowest bits repeat soon; what remains is a small integer, which costs nothing to divide.
+    this.#seed = (Math.imul(this.#seed, 1_664_525) + 1_013_904_223) | 0
+    return this.#seed >>> 8
   }
 }
 

@@ -11,7 +11,7 @@ export interface StorvscReadRow {
   readonly memory: BenchMemory
   readonly bytes: number
   readonly queueDepth: number
-  /** For each read, the median of all slices. */
+  /** For each read, the tenth percentile of all slices. */
   readonly nanoseconds: number
   readonly readsPerSecond: number
   readonly bytesPerSecond: number
