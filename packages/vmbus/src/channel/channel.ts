@@ -12,17 +12,19 @@ import type {
 } from '@bis/hyperv-types'
 import { ChannelError, SendStatus } from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
-import { encodeControlMessage, VmbusVersion } from '@bis/hyperv-types/vmbus'
+import { VmbusVersion } from '@bis/hyperv-types/vmbus'
 import type { ChannelBus, ChannelOwner, Runnable } from './channel-bus.ts'
 import { ChannelCounters } from './counters.ts'
 import { DataPath, DEFAULT_BUDGET } from './data-path.ts'
 import { GpadlSet } from './gpadls.ts'
 import { ChannelLife } from './life.ts'
-import { checkCpu, checkOpenOptions, openMessage } from './open-request.ts'
+import { checkCpu, checkOpenOptions } from './open-request.ts'
 import type { Lease, Opened } from './opened.ts'
+import { ChannelRequests } from './requests.ts'
 import type { ChannelRings, RingRequest } from './rings.ts'
 import { allocateRings, reopenRings } from './rings.ts'
 import type { Signal } from './signal.ts'
+import { SubchannelList } from './subchannels.ts'
 import { publishChannel } from './sysctl.ts'
 
 /** A channel of this bus: the interface that drivers see, and below it what the bus itself calls. */
@@ -34,10 +36,12 @@ export class VmbusChannel implements Channel, Runnable {
   readonly #counters = new ChannelCounters()
   readonly #goneController = new AbortController()
   readonly #gpadls: GpadlSet
-  readonly #listeners = new Set<(channel: Channel) => void>()
+  readonly #requests: ChannelRequests
+  readonly #subchannels = new SubchannelList<VmbusChannel>((error) =>
+    this.#bus.log.log('error', `${this.#name}: sub-channel listener threw ${String(error)}`),
+  )
   #offer: ChannelOffer
   #primary: VmbusChannel | undefined
-  #subchannels: VmbusChannel[] = []
   #owner: ChannelOwner = { device: undefined }
   #cpu = 0
   #opened: Opened | undefined
@@ -53,6 +57,7 @@ export class VmbusChannel implements Channel, Runnable {
     this.gone = this.#goneController.signal
     this.statistics = this.#counters
     this.#gpadls = new GpadlSet(bus, () => this.#offer.channelId)
+    this.#requests = new ChannelRequests(bus, () => this.#offer)
   }
 
   get offer(): ChannelOffer {
@@ -96,7 +101,7 @@ export class VmbusChannel implements Channel, Runnable {
   }
 
   get subchannels(): readonly VmbusChannel[] {
-    return this.#subchannels
+    return this.#subchannels.all
   }
 
   get primary(): VmbusChannel | undefined {
@@ -173,36 +178,12 @@ export class VmbusChannel implements Channel, Runnable {
       return
     }
     if (this.#opened?.lease !== undefined) throw new ChannelError('invalid-state', `${this.#name} is lent to a thread`)
-    const bus = this.#bus
-    if (bus.version < VmbusVersion.V4_1) {
-      throw new ChannelError('refused', `${this.#name} cannot move while it is open: that takes VMBus 4.1`)
-    }
-    const channelId = this.#offer.channelId
-    const body = { child_relid: channelId, target_vp: bus.vpIndex(cpu) }
-    const message = encodeControlMessage('MODIFY_CHANNEL', body, bus.version)
-    // Interrupts are taken wherever they arrive, so both processors serve the channel until the host has switched.
-    if (bus.version < VmbusVersion.V5_3) {
-      await bus.post(message)
-    } else {
-      const what = `MODIFY_CHANNEL_RESPONSE for ${this.#name}`
-      const wait = { kind: 'modify', id: channelId, channelId, what, timeoutMs: bus.timing.replyMs } as const
-      const reply = bus.replies.wait(wait)
-      bus.post(message).catch((error: Error) => bus.replies.fail('modify', channelId, error))
-      const status = await reply
-      if (status !== 0) {
-        throw new ChannelError(
-          'refused',
-          `the host keeps ${this.#name} on cpu ${this.#cpu} (status 0x${status.toString(16)})`,
-        )
-      }
-    }
+    await this.#requests.move(this.#cpu, cpu)
     this.#cpu = cpu
   }
 
   onSubchannel(listener: (channel: Channel) => void): () => void {
-    for (const channel of [...this.#subchannels]) listener(channel)
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#subchannels.listen(listener)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -265,19 +246,11 @@ export class VmbusChannel implements Channel, Runnable {
   }
 
   addSubchannel(channel: VmbusChannel): void {
-    this.#subchannels.push(channel)
-    this.#subchannels.sort((a, b) => a.offer.subIndex - b.offer.subIndex)
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(channel)
-      } catch (error) {
-        this.#bus.log.log('error', `${this.#name}: sub-channel listener threw ${String(error)}`)
-      }
-    }
+    this.#subchannels.add(channel)
   }
 
   removeSubchannel(channel: VmbusChannel): void {
-    this.#subchannels = this.#subchannels.filter((other) => other !== channel)
+    this.#subchannels.remove(channel)
   }
 
   /** The same device, offered again on a new connection. */
@@ -336,7 +309,13 @@ export class VmbusChannel implements Channel, Runnable {
     let signalHost: Signal
     try {
       gpadl = await this.#gpadls.establish(rings.run, signal)
-      const status = await this.#askOpen(options, rings, gpadl, signal)
+      const status = await this.#requests.open({
+        cpu: this.#cpu,
+        gpadl: gpadl.handle,
+        downstreamPages: rings.downstreamPages,
+        userData: options.userData,
+        signal,
+      })
       if (status !== 0) {
         throw new ChannelError('refused', `the host refused to open ${this.#name} (status 0x${status.toString(16)})`)
       }
@@ -376,85 +355,33 @@ export class VmbusChannel implements Channel, Runnable {
     opened.path.kick()
   }
 
-  #askOpen(options: ChannelOpenOptions, rings: ChannelRings, gpadl: Gpadl, signal: AbortSignal): Promise<number> {
-    const bus = this.#bus
-    const channelId = this.#offer.channelId
-    const what = `OPEN_RESULT for ${this.#name}`
-    const reply = bus.replies.wait({
-      kind: 'open',
-      id: channelId,
-      channelId,
-      what,
-      signal,
-      timeoutMs: bus.timing.replyMs,
-    })
-    const { connectionId } = this.#offer
-    const targetVp = bus.vpIndex(this.#cpu)
-    const { downstreamPages } = rings
-    const parts = {
-      channelId,
-      connectionId,
-      gpadl: gpadl.handle,
-      targetVp,
-      downstreamPages,
-      userData: options.userData,
-    }
-    const message = openMessage(parts, bus.version, bus.features)
-    bus.post(message).catch((error: Error) => bus.replies.fail('open', channelId, error))
-    return reply
-  }
-
   /** What a failed open leaves: the rings go back when the host has let go of them. */
   async #undoOpen(rings: ChannelRings, gpadl: Gpadl | undefined, error: unknown): Promise<void> {
     const answered = error instanceof ChannelError && error.code === 'refused'
     if (gpadl !== undefined && !answered && this.state === 'opening') {
-      // The answer is still out. A host takes CLOSE only for an open channel, so wait a little longer for it.
       this.#life.to('closing')
-      await this.#awaitLateOpen()
+      await this.#requests.undoOpen()
     }
     this.#bus.pages.free(rings.run)
     if (gpadl !== undefined) await this.#gpadls.teardown(gpadl).catch(() => {})
     if (this.state === 'opening' || this.state === 'closing') this.#life.to('offered')
   }
 
-  async #awaitLateOpen(): Promise<void> {
-    const bus = this.#bus
-    const channelId = this.#offer.channelId
-    const what = `late OPEN_RESULT for ${this.#name}`
-    try {
-      const status = await bus.replies.wait({
-        kind: 'open',
-        id: channelId,
-        channelId,
-        what,
-        timeoutMs: bus.timing.replyMs,
-      })
-      if (status === 0) await this.#postClose()
-    } catch {
-      // Rescinded, disconnected, or never answered: the teardown of the GPADL decides about the pages.
-    }
-  }
-
   async #close(): Promise<void> {
     this.#life.to('closing')
     const opened = this.#takeOpened()
-    for (const sub of [...this.#subchannels]) await sub.close()
+    for (const sub of this.#subchannels.all) await sub.close()
     if (opened === undefined) {
       if (this.state === 'closing') this.#life.to('offered')
       return
     }
-    if (this.state === 'closing') await this.#postClose().catch(() => {})
+    if (this.state === 'closing') await this.#requests.close().catch(() => {})
     await this.#giveBack(opened)
     await this.#gpadls.teardown(opened.gpadl).catch((error: unknown) => {
       const why = error instanceof Error ? error.message : String(error)
       this.#bus.log.log('warning', `${this.#name}: its rings stay with the host: ${why}`)
     })
     if (this.state === 'closing') this.#life.to('offered')
-  }
-
-  #postClose(): Promise<void> {
-    const message = encodeControlMessage('CLOSE_CHANNEL', { child_relid: this.#offer.channelId }, this.#bus.version)
-    return this.#bus.post(message)
   }
 
   /** Ends the service of the rings, here or elsewhere; whoever takes this gives their pages back. */
