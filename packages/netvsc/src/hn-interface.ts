@@ -54,7 +54,7 @@ export class HnInterface implements EthernetInterface {
   readonly path: DataPathSwitch
   readonly clock: Clock
   readonly log: Logger
-  readonly driverSettings: NetvscSettings
+  driverSettings: NetvscSettings
   readonly #channel: Channel
   readonly #listeners = new Set<(event: EthernetEvent) => void>()
   readonly #headers = new FrameHeaders()
@@ -258,6 +258,21 @@ export class HnInterface implements EthernetInterface {
       await this.#need().setOffloads(coalesce)
       this.#config = { ...this.#config, coalesce }
     })
+  }
+
+  /** Changes how frames are copied and joined. @throws RangeError */
+  setSending(change: Partial<Pick<NetvscSettings, 'aggregate' | 'copyThreshold'>>): void {
+    for (const [name, value] of Object.entries(change)) {
+      if (!(Number.isInteger(value) && value >= 0 && value <= 0xffff))
+        throw new RangeError(`${name} ${value}: 0 to 65535`)
+    }
+    this.driverSettings = { ...this.driverSettings, ...change }
+    this.#session?.setSending(this.driverSettings)
+  }
+
+  /** `PacketFilter` bits that the host was last given. */
+  get receiveFilter(): number {
+    return this.#filter()
   }
 
   // What the session calls.

@@ -60,6 +60,8 @@ export interface ReceiveParts {
  * once, acknowledged at once, and handed on in batches.
  */
 export class ReceivePath {
+  /** Frames received on this channel. */
+  packets = 0
   readonly #parts: ReceiveParts
   readonly #ranges = new XferPageRanges()
   readonly #arena: PrivateBuffer
@@ -218,6 +220,7 @@ export class ReceivePath {
 
   #finish(slot: FrameSlot): void {
     const { statistics } = this.#parts
+    this.packets++
     this.#count++
     this.#used = align(slot.offset + slot.length)
     statistics.rxFrames++

@@ -97,6 +97,7 @@ export class NetvscSession {
   paths: ReceivePath[] = []
   offeredQueues = 1
   readonly #owner: SessionOwner
+  #sending: Pick<NetvscSettings, 'aggregate' | 'copyThreshold'>
   readonly #undo: (() => Promise<void> | void)[] = []
   readonly #nvs: PendingRequests<Packet>
   readonly #stopped = new AbortController()
@@ -108,6 +109,7 @@ export class NetvscSession {
   constructor(channel: Channel, owner: SessionOwner) {
     this.channel = channel
     this.#owner = owner
+    this.#sending = owner.settings
     this.#nvs = new PendingRequests(owner.clock, owner.settings.requestTimeoutMs)
     this.#controlRun = channel.pages.allocate(RndisExchange.pages)
     this.#undo.push(() => channel.pages.free(this.#controlRun))
@@ -173,6 +175,12 @@ export class NetvscSession {
 
   async setOffloads(coalesce: boolean): Promise<void> {
     await this.rndis.set(Oid.TCP_OFFLOAD_PARAMETERS, offloadParameters(this.version, this.offloads, coalesce))
+  }
+
+  /** Changes how frames are copied and joined, on the queues there are and on later ones. */
+  setSending(settings: Pick<NetvscSettings, 'aggregate' | 'copyThreshold'>): void {
+    this.#sending = settings
+    for (const queue of this.queues) queue.configure(this.#sendLimits())
   }
 
   /** Programs the indirection table and key: off first, then all of it. @throws DeviceError */
@@ -426,8 +434,6 @@ export class NetvscSession {
 
   #makeQueue(channel: Channel): TransmitQueue {
     const { settings, statistics } = this.#owner
-    const { sectionBytes } = this.sendSections
-    const threshold = settings.copyThreshold === 0 ? sectionBytes : settings.copyThreshold + MOST_HEADER_BYTES
     return new TransmitQueue({
       channel,
       sections: this.sendSections,
@@ -436,10 +442,19 @@ export class NetvscSession {
       messageBytes: nvspMessageBytes(this.version),
       descriptors: settings.txDescriptors,
       largeBuffers: settings.largeBuffers,
-      aggregate: settings.aggregate === 0 ? this.limits.maxPackets : settings.aggregate,
-      copyThreshold: Math.min(threshold, sectionBytes),
+      ...this.#sendLimits(),
       statistics,
     })
+  }
+
+  #sendLimits() {
+    const { aggregate, copyThreshold } = this.#sending
+    const { sectionBytes } = this.sendSections
+    const threshold = copyThreshold === 0 ? sectionBytes : copyThreshold + MOST_HEADER_BYTES
+    return {
+      aggregate: aggregate === 0 ? this.limits.maxPackets : aggregate,
+      copyThreshold: Math.min(threshold, sectionBytes),
+    }
   }
 
   #onPacket(packet: Packet, index: number): void {

@@ -31,6 +31,24 @@ export function publish(node: SysctlNode, hn: HnInterface): void {
   node.leaf('tx_ring_cnt', '# created TX rings', () => session()?.queues.length ?? 0)
   node.leaf('tx_ring_inuse', '# used TX rings', () => session()?.queues.length ?? 0)
   node.leaf('txdesc_cnt', '# TX descs', () => hn.driverSettings.txDescriptors)
+  node.leaf('rxfilter', 'rxfilter', () => hn.receiveFilter)
+  node.leaf('rss_hashcap', 'RSS hash capabilities', () => session()?.rss.hashes ?? 0)
+  node.leaf('agg_size', 'Packet transmission aggregation size, 0 -- disable, -1 -- auto', () => {
+    const { maxTransfer = 0 } = session()?.limits ?? {}
+    return Math.min(maxTransfer, session()?.sendSections.sectionBytes ?? 0)
+  })
+  node.leaf(
+    'agg_pkts',
+    'Packet transmission aggregation packets, 0 -- auto, 1 -- disable',
+    () => hn.driverSettings.aggregate,
+    (value) => hn.setSending({ aggregate: Number(value) }),
+  )
+  node.leaf(
+    'tx_chimney_size',
+    'Chimney send packet size limit, 0 -- auto',
+    () => hn.driverSettings.copyThreshold,
+    (value) => hn.setSending({ copyThreshold: Number(value) }),
+  )
   node.leaf('vf', "Virtual Function's name", () => hn.path.paired?.name ?? '')
   node.leaf('vf_xpnt_enabled', 'Transparent VF enabled', () => (hn.path.active === undefined ? 0 : 1))
   node.leaf(
@@ -43,6 +61,13 @@ export function publish(node: SysctlNode, hn: HnInterface): void {
       )
     },
   )
+  const [tx, rx] = [node.child('tx'), node.child('rx')]
+  for (let i = 0; i < (session()?.queues.length ?? 0); i++) {
+    const [sent, received] = [tx.child(String(i)), rx.child(String(i))]
+    sent.leaf('packets', '# of packets transmitted', () => session()?.queues[i]?.packets ?? 0)
+    sent.leaf('sends', '# of sends', () => session()?.queues[i]?.sends ?? 0)
+    received.leaf('packets', '# of packets received', () => session()?.paths[i]?.packets ?? 0)
+  }
   for (const [name, key, description] of COUNTERS) node.leaf(name, description, () => counters[key])
 }
 

@@ -46,6 +46,10 @@ export class TransmitQueue {
   #completions = 0
   #seenCompletions = 0
   #seenOutstanding = 0
+  /** Frames whose message the host has completed. */
+  packets = 0
+  #aggregate: number
+  #copyThreshold: number
   readonly #parts: TransmitParts
   readonly #free: Int32Array
   #freeCount: number
@@ -71,6 +75,8 @@ export class TransmitQueue {
 
   constructor(parts: TransmitParts) {
     this.#parts = parts
+    this.#aggregate = parts.aggregate
+    this.#copyThreshold = parts.copyThreshold
     this.channel = parts.channel
     const count = parts.descriptors
     this.#free = Int32Array.from({ length: count }, (_, i) => count - 1 - i)
@@ -85,6 +91,17 @@ export class TransmitQueue {
     this.#private = memory
   }
 
+  /** Messages sent so far. */
+  get sends(): number {
+    return this.#completions + this.outstanding
+  }
+
+  /** Changes what counts for the next frames. */
+  configure({ aggregate, copyThreshold }: Pick<TransmitParts, 'aggregate' | 'copyThreshold'>): void {
+    this.#aggregate = aggregate
+    this.#copyThreshold = copyThreshold
+  }
+
   get descriptors(): number {
     return this.#free.length
   }
@@ -96,10 +113,10 @@ export class TransmitQueue {
     offload: FrameOffload | undefined,
     hash: number,
   ): TransmitStatus {
-    const { statistics, limits, copyThreshold, sections } = this.#parts
+    const { statistics, limits, sections } = this.#parts
     const headerBytes = frameHeaderBytes(offload, hash)
     const total = headerBytes + length
-    const small = total <= copyThreshold
+    const small = total <= this.#copyThreshold
     if (small && this.#open !== NONE && this.#append(bytes, offset, length, offload, hash, total)) {
       return TransmitStatus.sent
     }
@@ -114,7 +131,7 @@ export class TransmitQueue {
     this.#openFrames = 0
     this.#last = 0
     this.#append(bytes, offset, length, offload, hash, total)
-    if (this.#batching && this.#parts.aggregate > 1 && total < limits.maxTransfer) return TransmitStatus.sent
+    if (this.#batching && this.#aggregate > 1 && total < limits.maxTransfer) return TransmitStatus.sent
     return this.#flushNew()
   }
 
@@ -182,6 +199,7 @@ export class TransmitQueue {
     this.#free[this.#freeCount++] = descriptor
     this.outstanding--
     this.#completions++
+    this.packets += frames
     if (status !== NvspStatus.SUCCESS) {
       this.#parts.statistics.sendFailed++
       this.#parts.statistics.txErrors += frames
@@ -212,13 +230,13 @@ export class TransmitQueue {
     hash: number,
     total: number,
   ): boolean {
-    const { sendBuffer, sections, limits, aggregate, statistics } = this.#parts
+    const { sendBuffer, sections, limits, statistics } = this.#parts
     const { alignment, maxPackets, maxTransfer } = limits
     const start = Math.ceil(this.#openBytes / alignment) * alignment
     const padding = start - this.#openBytes
     const most = Math.min(sections.sectionBytes, maxTransfer)
     if (sendBuffer === undefined || start + total > most) return false
-    if (this.#openFrames > 0 && this.#openFrames >= Math.min(maxPackets, aggregate)) return false
+    if (this.#openFrames > 0 && this.#openFrames >= Math.min(maxPackets, this.#aggregate)) return false
     const { view } = sendBuffer
     const base = this.#open * sections.sectionBytes
     if (padding > 0) {

@@ -48,6 +48,36 @@ describe('two guests on one switch', () => {
     expect(machine.kernel.sysctl.get('dev.hn.0.caps')).toBe('VLAN,MTU,IPCS,TCP4CS,TCP6CS,UDP4CS,UDP6CS,TSO4,TSO6')
   })
 
+  it('count by queue, and change how they send while they run', async () => {
+    await using network = new Network()
+    const machine = { processorCount: 2 }
+    const a = await network.guest({ machine })
+    const b = await network.guest({ machine })
+    const { sysctl } = a.machine.kernel
+    const got = collect(b.hn)
+    const frame = frameOf(b.hn.settings.address, a.hn.settings.address)
+    const batch = new Array<Uint8Array>(16).fill(frame)
+    const sum = (name: string): number =>
+      [0, 1].reduce((all, i) => all + Number(sysctl.get(`dev.hn.0.tx.${i}.${name}`)), 0)
+    expect(a.hn.transmitBatch(batch)).toBe(16)
+    await until(() => got.length === 16 && sum('packets') === 16, 'the first')
+    expect(sum('sends')).toBe(2) // eight to a message
+    sysctl.set('dev.hn.0.agg_pkts', 1)
+    expect(a.hn.transmitBatch(batch)).toBe(16)
+    await until(() => got.length === 32 && sum('packets') === 32, 'the second')
+    expect(sum('sends')).toBe(18)
+    const chimney = sysctl.get('dev.hn.0.tx_chimney')
+    sysctl.set('dev.hn.0.tx_chimney_size', 500)
+    const longer = frameOf(b.hn.settings.address, a.hn.settings.address, 1000)
+    expect(a.hn.transmit(longer, 0, longer.length)).toBe(TransmitStatus.sent)
+    await until(() => got.length === 33, 'the last')
+    expect(sysctl.get('dev.hn.0.tx_chimney')).toBe(chimney)
+    expect(() => sysctl.set('dev.hn.0.agg_pkts', -1)).toThrow(RangeError)
+    const received = [0, 1].map((i) => Number(b.machine.kernel.sysctl.get(`dev.hn.0.rx.${i}.packets`)))
+    expect(received.reduce((all, one) => all + one)).toBe(33)
+    expect(sysctl.get('dev.hn.0.rxfilter')).toBe(0x0d)
+  })
+
   it('[ND-03] flood each other over the smallest rings and lose nothing', async () => {
     await using network = new Network()
     const settings = { ringPages: 2, txDescriptors: 64 }
