@@ -5,6 +5,7 @@ import type { Clock } from '@bis/hyperv-types'
 import { SendStatus, systemClock } from '@bis/hyperv-types'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { VmbusChannel } from '../../src/channel/channel.ts'
+import { VirtualProcessor } from '../../src/worker/index.ts'
 import type { Hosted } from '../hosted.ts'
 import { createRunning, EchoDevice } from '../hosted.ts'
 import type { Order } from './processor-thread.ts'
@@ -197,6 +198,26 @@ describe.each(['wasm', 'shared'] as const)('a processor in a thread of its own, 
     await channel.close()
     thread.order({ serve: descriptor, packets: 1 })
     expect(await thread.next()).toEqual({ refused: 'invalid-state' })
+    await shutDown(machine)
+  })
+
+  it('marks the interrupt page for a channel without a dedicated interrupt, and signals all the same', async () => {
+    const { machine, channels } = await machineOf(kind, [new EchoDevice()])
+    const [channel] = channels
+    const bus = machine.driver.attached
+    if (channel === undefined || bus === undefined) throw new Error('no channel')
+    await channel.open({ ...RINGS, cpu: 1, onPacket() {} })
+    const page = machine.pages.allocate(1)
+    const processor = new VirtualProcessor(bus.processorLink(1))
+    let answers = 0
+    const served = processor.serve({ ...bus.handOver(channel), sendPage: page.gpa }, { onPacket: () => void answers++ })
+    expect(served.send(6, 1, 1, 0, undefined, 0, new Uint8Array(8), 0, 8)).toBe(SendStatus.sent)
+    while (answers === 0) await new Promise((resolve) => setImmediate(resolve))
+    const { channelId } = channel.offer
+    expect(page.view.getUint32((channelId >>> 5) * 4, true)).toBe(1 << (channelId & 31))
+    processor.stop()
+    await channel.takeBack()
+    machine.pages.free(page)
     await shutDown(machine)
   })
 

@@ -37,6 +37,7 @@ interface Machine {
   readonly channel: VmbusChannel
   readonly pages: PageAllocator
   readonly tree: DeviceTree
+  readonly root: Worker
   rootCounters(): Promise<ServerCounters>
 }
 
@@ -60,7 +61,7 @@ async function boot(kind: 'wasm' | 'shared', release: HostReleaseName): Promise<
     root.postMessage('counters')
     return (await once(root, 'message'))[0] as ServerCounters
   }
-  return { partition, bus, channel, pages, tree, rootCounters }
+  return { partition, bus, channel, pages, tree, root, rootCounters }
 }
 
 function start(script: string, workerData: object): Worker {
@@ -95,6 +96,25 @@ describe.each([
     await channel.takeBack()
     await tree.shutdown()
     expect([pages.allocatedPages, pages.heldPages, pages.leakedPages]).toEqual([0, 0, 0])
+    partition.powerOff()
+  })
+
+  it('cost nothing while nothing happens', async () => {
+    const { bus, channel, partition, tree, root } = await boot(kind, release)
+    const processor = start(processorScript, bus.processorLink(1))
+    const done = new Int32Array(new SharedArrayBuffer(4))
+    order(processor, { serve: bus.handOver(channel), packets: 100, done: done.buffer })
+    sleepUntilSet(done)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const before = [root, processor].map(({ performance }) => performance.eventLoopUtilization())
+    const begin = performance.eventLoopUtilization()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    for (const [i, { performance }] of [root, processor].entries()) {
+      expect(performance.eventLoopUtilization(before[i]).active).toBeLessThan(20)
+    }
+    expect(performance.eventLoopUtilization(begin).active).toBeLessThan(100)
+    await channel.takeBack()
+    await tree.shutdown()
     partition.powerOff()
   })
 
