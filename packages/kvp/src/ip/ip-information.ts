@@ -18,7 +18,6 @@ export interface IpInformation {
 
 /** Longest text of each field, in UTF-16 units, NUL included. */
 export const IP_FIELD_UNITS = { addresses: 1024, subnets: 1024, gateways: 512, dnsServers: 1024 } as const
-export type IpField = keyof typeof IP_FIELD_UNITS
 
 /** Entries of a list; empty ones, as FreeBSD's daemon leaves behind the last, do not count. */
 export function splitList(text: string): string[] {
