@@ -36,6 +36,8 @@ export interface BootOptions {
   readonly refused: readonly number[]
   /** What the host sees as the guest's root folder when it copies files there. */
   readonly files: string | undefined
+  /** Folder of the guest's key-value pools; undefined keeps them in memory. */
+  readonly pools: string | undefined
   /** `bis vm` may take checkpoints of its disks. */
   readonly steered?: boolean
 }
@@ -64,6 +66,7 @@ export const BOOT_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   ...PROFILE_OPTIONS,
   ...GUEST_OPTIONS,
   files: { type: 'string', value: 'DIR', help: 'where bis vm copy-file puts files; default: the guest takes none' },
+  pools: { type: 'string', value: 'DIR', help: "folder for the guest's key-value pools; default: in memory" },
   verbose: { type: 'boolean', short: 'v', help: 'boot with debug lines in dmesg' },
 }
 
@@ -104,6 +107,7 @@ export function parseBootOptions(args: Arguments): BootOptions {
     guest: parseGuestRelease(args),
     refused,
     files: args.text('files'),
+    pools: args.text('pools'),
   }
 }
 

@@ -50,7 +50,7 @@ export class BootedMachine implements AsyncDisposable {
     network: NetworkChoices = {},
   ): Promise<BootedMachine> {
     const { release, generation, processorCount, memoryBytes, verbose, root, profile } = options
-    const all = driverModules({ ...network, files: options.files })
+    const all = driverModules({ ...network, files: options.files, pools: options.pools })
     const { lines, ...loaded } = await loadModules(options.guest, all)
     for (const line of lines) print(line)
     const kernel = releaseOptions(options.guest)
@@ -189,13 +189,13 @@ function runningGuest(
   services: RunningGuest['services'],
   nics: Nics,
   images: readonly OpenDisk[],
-  { generation, processorCount, memoryBytes, files }: BootOptions,
+  { generation, processorCount, memoryBytes, files, pools }: BootOptions,
 ): RunningGuest {
   const injectNmi = (): void => machine.partition.injectNmi()
   return {
     server: machine.server,
     services,
-    modules: new LoadableModules(machine.tree, [machine.busModule, ...driverModules({ files })]),
+    modules: new LoadableModules(machine.tree, [machine.busModule, ...driverModules({ files, pools })]),
     nics,
     images,
     hardware: { generation, processorCount, memoryBytes, injectNmi },

@@ -1,6 +1,8 @@
+import { mkdirSync } from 'node:fs'
 import { ataDisengage } from '@bis/ata-disengage'
 import type { Driver } from '@bis/hyperv-types'
 import { guestServer, kvpDriver } from '@bis/kvp'
+import { PoolFolder } from '@bis/kvp/node'
 import { netvscDriver } from '@bis/netvsc'
 import type { KernelModule } from '@bis/newbus'
 import { storvsc } from '@bis/storvsc'
@@ -18,15 +20,19 @@ export interface NetworkChoices {
 export interface DriverChoices extends NetworkChoices {
   /** What the host sees as the guest's root folder when it copies files there; without it none are taken. */
   readonly files?: string | undefined
+  /** Folder of the guest's key-value pools; default: they are in memory. */
+  readonly pools?: string | undefined
 }
 
 /** What the guest tells its host of its system. */
 const SYSTEM = { OSName: 'BIS for TypeScript', IntegrationServicesVersion: '3.1', ProcessorArchitecture: 'amd64' }
 
 /** The drivers of every machine, by their kernel modules. */
-export function driverModules({ coalesce, files }: DriverChoices = {}): readonly KernelModule[] {
+export function driverModules({ coalesce, files, pools: folder }: DriverChoices = {}): readonly KernelModule[] {
   const dependencies = ['hv_vmbus']
   const fileCopy = files === undefined ? {} : { fileCopy: fileCopyFolder({ root: files }) }
+  const pools = folder === undefined ? {} : { pools: new PoolFolder({ folder, create: 'private' }).pools }
+  if (folder !== undefined) mkdirSync(folder, { recursive: true, mode: 0o700 })
   const utils = utilsDrivers({ vssHooks: (kernel) => [flushDisks(kernel)], ...fileCopy })
   return [
     // Before the disks are there: it takes none away from the ATA driver.
@@ -35,7 +41,7 @@ export function driverModules({ coalesce, files }: DriverChoices = {}): readonly
     { name: 'hv_netvsc', drivers: [netvscDriver(coalesce === undefined ? {} : { coalesce })], dependencies },
     {
       name: 'hv_utils',
-      drivers: [...utils, kvpDriver({ daemon: guestServer({ values: SYSTEM }) })],
+      drivers: [...utils, kvpDriver({ daemon: guestServer({ values: SYSTEM, ...pools }) })],
       dependencies,
     },
   ]

@@ -105,7 +105,8 @@ describe('bis vm kvp and bis vm ip', () => {
   }
 
   const cases = {
-    'a machine that stays': async () => start(['boot', '--stay', '--name', 'm', '--nic', 'switch'], /hn0: ok/),
+    'a machine that stays': async () =>
+      start(['boot', '--stay', '--name', 'm', '--nic', 'switch', '--pools', join(folder, 'pools')], /hn0: ok/),
     "a stranger's guest of bis host": async () => {
       const socket = join(folder, 'root')
       await start(['host', '--socket', socket, '--name', 'm', '--nic', 'switch'], /root partition at/)
@@ -126,6 +127,10 @@ describe('bis vm kvp and bis vm ip', () => {
       expect(list).toMatch(/^0 {2}from the host = Grüße$/m)
       expect(list).toMatch(/^2 {2}OSName = BIS for TypeScript$/m)
       expect(list).toMatch(/^3 {2}VirtualMachineName = m$/m)
+      if (what === 'a machine that stays') {
+        const held = await bis('kvp', 'get', 'from the host', '--dir', join(folder, 'pools'))
+        expect(held.stdout).toBe('Grüße\n')
+      }
       await told('kvp', 'm', 'delete', 'from the host')
       expect((await vm('kvp', 'm', 'delete', 'from the host')).stderr).toMatch(/has no "from the host" in pool 0/)
       const addresses = ['--address', '192.0.2.5/24', '--address', '2001:db8::5/64']

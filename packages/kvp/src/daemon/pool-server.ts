@@ -1,4 +1,5 @@
 import { IcStatus, KVP_AUTO_KEYS, KvpPool as Pool } from '@bis/hyperv-types/ic'
+import { KvpError } from '../errors.ts'
 import type { IpInformation } from '../ip/ip-information.ts'
 import { checkSetting, validOnly } from '../ip/ip-information.ts'
 import type { KvpPool, KvpPoolNumber } from '../pool/pool.ts'
@@ -36,7 +37,17 @@ export class PoolServer implements KvpServer {
     this.#options = options
   }
 
+  /** What is asked of a pool whose file is not there yet is not there either. */
   async serve(request: KvpRequest): Promise<KvpReply> {
+    try {
+      return await this.#serve(request)
+    } catch (error) {
+      if (error instanceof KvpError && error.code === 'no-pool' && request.operation !== 'set') return NOTHING
+      throw error
+    }
+  }
+
+  async #serve(request: KvpRequest): Promise<KvpReply> {
     const { network } = this.#options
     switch (request.operation) {
       case 'get': {
