@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
@@ -7,8 +7,15 @@ const RAM_DISK = '/dev/shm'
 
 /** A folder for one test file's images, removed after its tests. @param inMemory on a RAM disk, where there is one */
 export function testFolder(inMemory = false): (name: string) => string {
-  const root = inMemory && existsSync(RAM_DISK) ? RAM_DISK : tmpdir()
+  const root = inMemory && hasRoom(RAM_DISK) ? RAM_DISK : tmpdir()
   const folder = mkdtempSync(join(root, 'vhdx-test-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return (name) => join(folder, name)
+}
+
+/** For the largest images there are: a block table of 64 TiB in blocks of 1 MiB has 513 MiB. */
+function hasRoom(folder: string): boolean {
+  if (!existsSync(folder)) return false
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize >= 4 * 2 ** 30
 }
