@@ -67,6 +67,8 @@ export class HnInterface implements EthernetInterface {
   #config: SessionConfig
   #frameBytes = 0
   #turn: Promise<unknown> = Promise.resolve()
+  /** Channels end because the machine is suspended: nothing of that is a failure. */
+  #suspended = false
   #removed = false
   #batching = false
   #newLink: boolean | undefined
@@ -160,6 +162,7 @@ export class HnInterface implements EthernetInterface {
   /** Lets go of the channel; what was configured is kept. */
   suspend(): Promise<void> {
     return this.#inTurn(async () => {
+      this.#suspended = true
       await this.path.enable(false)
       const session = this.#session
       this.#session = undefined
@@ -169,6 +172,7 @@ export class HnInterface implements EthernetInterface {
 
   resume(signal: AbortSignal): Promise<void> {
     return this.#inTurn(async () => {
+      this.#suspended = false
       await this.#start(signal, undefined)
       if (this.#settings.up) await this.#need().setFilter(this.#filter())
       this.#emit(WRITABLE)
@@ -508,14 +512,14 @@ export class HnInterface implements EthernetInterface {
   }
 
   #restart(reason: string): void {
-    if (this.#removed || this.#channel.gone.aborted) return
+    if (this.#removed || this.#suspended || this.#channel.gone.aborted) return
     this.log.log('warning', `${reason}; starting again`)
     const session = this.#session
     this.#session = undefined
     void this.#inTurn(async () => {
       await this.path.enable(false)
       await session?.stop()
-      if (this.#removed || this.#channel.gone.aborted) return
+      if (this.#removed || this.#suspended || this.#channel.gone.aborted) return
       await this.#start(NEVER, undefined)
       await this.#need().setFilter(this.#filter())
       this.#emit(WRITABLE)

@@ -4,7 +4,7 @@ import { systemClock, TransmitStatus } from '@bis/hyperv-types'
 import { sendFrame } from '@bis/hyperv-types/ethernet'
 import { describe, expect, it } from 'vitest'
 import type { HnInterface } from '../src/index.ts'
-import { address, collect, frameOf, Network, until } from './support/guests.ts'
+import { address, collect, frameOf, instance, Network, until } from './support/guests.ts'
 import { segment } from './support/tcp.ts'
 
 describe('settings', () => {
@@ -182,6 +182,17 @@ describe('coming and going', () => {
     const got = collect(b.hn)
     a.hn.transmit(frameOf(b.hn.settings.address, a.hn.settings.address), 0, 60)
     await until(() => got.length === 1, 'arrival')
+  })
+
+  it('suspend side by side, each with sub-channels, and come back', async () => {
+    await using network = new Network()
+    const { machine } = await network.guest({ machine: { processorCount: 2 } })
+    machine.plug(network.adapter({ address: address(51), instanceId: instance(51) }))
+    await until(() => machine.kernel.interfaces.list().length === 2, 'hn1')
+    await machine.tree.suspend()
+    await machine.tree.resume()
+    expect(machine.kernel.interfaces.list().map(({ capabilities }) => capabilities.queues)).toEqual([2, 2])
+    expect(machine.kernel.dmesg.lines.filter(({ text }) => /failed|starting again/.test(text))).toEqual([])
   })
 
   it('[NC-06] collapses a thousand link changes to the last', async () => {
