@@ -11,6 +11,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   kldstat: async () => (await import('./kld.ts')).kldstat,
   kldload: async () => (await import('./kld.ts')).kldload,
   kldunload: async () => (await import('./kld.ts')).kldunload,
+  features: async () => (await import('./features.ts')).features,
   port: async () => (await import('./port.ts')).port,
   vm: async () => (await import('./vm.ts')).vm,
   kvp: async () => (await import('./kvp/kvp.ts')).kvp,

@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises'
+import { HOST_RELEASES } from '@bis/host'
+import { RELEASES } from '@bis/hyperv-is'
+import { describe, expect, it } from 'vitest'
+import type { Cell } from '../src/index.ts'
+import { FEATURES, markdownTable, runFeatures } from '../src/index.ts'
+
+/** Every release on the newest host and every host under head; all pairs with `BIS_FEATURES=all`. */
+async function run(): Promise<readonly Cell[]> {
+  if (process.env['BIS_FEATURES'] === 'all') return runFeatures()
+  const releases = await runFeatures({ hosts: ['2025'] })
+  const hosts = await runFeatures({ releases: ['head'], hosts: HOST_RELEASES.filter((host) => host !== '2025') })
+  return [...releases, ...hosts]
+}
+
+describe('the feature table', () => {
+  it('has no failing cell, evidence in each, and stands in the README as it is', async () => {
+    const cells = await run()
+    const failed = cells.filter(({ state }) => state === 'fails')
+    expect(failed.map(({ feature, release, host, reason }) => `${feature} ${release} ${host}: ${reason}`)).toEqual([])
+    const proved = cells.filter(({ state }) => state === 'works' || state === 'not offered')
+    expect(proved.filter(({ did = '', saw = '' }) => did === '' || saw === '')).toEqual([])
+    const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8')
+    const table = /<!-- features -->\n\n([\s\S]*?)\n\n<!-- \/features -->/.exec(readme)?.[1]
+    expect(table, 'out of date; npm run -s bis -- features --markdown prints the new one').toBe(markdownTable(cells))
+  }, 600_000)
+
+  it('has a row for each feature of the slides, and columns for their releases', () => {
+    expect(FEATURES).toHaveLength(34)
+    expect(new Set(FEATURES.map(({ id }) => id)).size).toBe(34)
+    expect(RELEASES).toEqual(['8.4', '9.1', '9.2', '9.3', '10.0', '10.1', 'head'])
+  })
+})

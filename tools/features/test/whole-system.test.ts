@@ -1,0 +1,110 @@
+import type { HostReleaseName } from '@bis/host'
+import { diskUnit, hostRelease, IntegrationServices } from '@bis/host'
+import type { ReleaseName } from '@bis/hyperv-is'
+import { RELEASE_PROFILES, RELEASES } from '@bis/hyperv-is'
+import type { BlockDevice, EthernetInterface } from '@bis/hyperv-types'
+import { systemClock } from '@bis/hyperv-types'
+import { describe, expect, it } from 'vitest'
+import { until } from '../src/feature.ts'
+import {
+  collect,
+  controllerWith,
+  disk,
+  exercise,
+  frameOf,
+  Lan,
+  macOf,
+  network,
+  powerOn,
+  ramDisk,
+} from '../src/guest.ts'
+
+/** Each column on another host. */
+const HOSTS: Readonly<Record<ReleaseName, HostReleaseName>> = {
+  '8.4': '2008r2',
+  '9.1': '2012',
+  '9.2': '2012r2',
+  '9.3': '2016',
+  '10.0': '2019',
+  '10.1': '2022',
+  head: '2025',
+}
+const LOAD_MS = Number(process.env['BIS_LOAD_MS'] ?? 1000)
+
+/** Runs `step` again and again until the load is over; its own pace keeps memory bounded. */
+async function loop(running: () => boolean, step: (round: number) => Promise<void>): Promise<number> {
+  let round = 0
+  for (; running(); round++) await step(round)
+  return round
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe.each(RELEASES)('a whole %s guest', (release) => {
+  it('works under mixed load, suspends, loses a NIC, shuts down when the host says so, and leaves nothing', async () => {
+    const cell = { profile: RELEASE_PROFILES[release], host: HOSTS[release] }
+    const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    await using lan = new Lan(cell)
+    const peer = await lan.guest()
+    const controller = controllerWith(cell, ramDisk())
+    const settings = { release: hostRelease(cell.host) }
+    controller.target.attach({ path: 0, target: 0, lun: 1 }, diskUnit(ramDisk(), settings))
+    const services = new IntegrationServices({ ...settings, clock: systemClock })
+    const adapters = [lan.adapter(), lan.adapter()]
+    const machine = await powerOn(cell, { devices: [controller, ...services.components], processorCount: 2 })
+    const [, second] = adapters.map((adapter) => machine.plug(adapter))
+    await until(() => machine.kernel.interfaces.list().length === 2, 'both NICs')
+    const { kernel, tree } = machine
+
+    const load = async (milliseconds: number): Promise<void> => {
+      const end = performance.now() + milliseconds
+      const running = (): boolean => performance.now() < end
+      const io = (target: BlockDevice) =>
+        loop(running, (round) => exercise(target, (round % 64) * 65_536, 65_536, round))
+      const got = collect(peer.net)
+      let sent = 0
+      const traffic = (net: EthernetInterface) =>
+        loop(running, async (round) => {
+          const frame = frameOf(macOf(1), net.settings.address, 60 + (round % 1400))
+          for (let i = 0; i < 20; i++) if (net.transmit(frame, 0, frame.length) === 0) sent++
+          await turn()
+        })
+      const keys = loop(running, async (round) => {
+        await services.kvp.set(0, 'Round', String(round))
+        expect(await services.kvp.get(0, 'Round')).toBe(String(round))
+      })
+      const work = [...kernel.disks.list().map(io), ...kernel.interfaces.list().map(traffic), keys]
+      const rounds = await Promise.all(work)
+      expect(Math.min(...rounds)).toBeGreaterThan(0)
+      await until(() => got.length === sent, `all ${sent} frames`)
+    }
+
+    await load(LOAD_MS)
+    expect(kernel.disks.list().map(({ name }) => name)).toEqual(['da0', 'da1'])
+    await tree.suspend()
+    await tree.resume()
+    await load(LOAD_MS / 2)
+    await second?.revoke()
+    adapters[1]?.remove()
+    await until(() => kernel.interfaces.list().length === 1, 'the end of hn1')
+    await load(LOAD_MS / 2)
+    expect(services.heartbeat.status).toMatch(/^ok/)
+    await exercise(disk(machine, 'da1'), 0, 4096)
+    expect(network(machine).settings.up).toBe(true)
+
+    await services.shutdown.order({ action: 'shutdown' })
+    expect(await machine.off).toMatchObject({ request: 'power-off' })
+    expect(kernel.disks.list()).toEqual([])
+    expect(kernel.interfaces.list()).toEqual([])
+    expect(kernel.pages.allocatedPages).toBe(0)
+    expect(machine.partition.overlayPages).toBe(0)
+    expect(tree.devices()).toEqual([])
+    adapters[0]?.remove()
+    expect(lan.switch.ports).toHaveLength(1)
+    await peer.machine.powerOff()
+    await until(
+      () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length <= timers + 1,
+      'the end of every timer',
+    )
+  }, 60_000)
+})
