@@ -7,7 +7,7 @@ it('measures frames beside copies, loses none, and tells it as a table', { timeo
     ports: [16],
     channels: [4],
     slices: 2,
-    sliceMilliseconds: 1,
+    sliceMilliseconds: 0.2,
     heapFrames: 40_000,
     compiler: false,
     scripts: {

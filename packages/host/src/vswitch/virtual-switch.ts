@@ -40,7 +40,9 @@ export class VirtualSwitch implements PortHost {
   readonly #learned = new MacTable()
   readonly #headers = new FrameHeaders()
   readonly #finisher = new Finisher()
-  #touched: SwitchPort[] = []
+  /** Ports that were given frames in this burst; the array is never cut short, which would have it made anew. */
+  readonly #touched: (SwitchPort | undefined)[] = []
+  #touchedCount = 0
   #nextId = 1
   #mirrors = false
   /** Seconds; negative when not known in this burst. */
@@ -113,11 +115,14 @@ export class VirtualSwitch implements PortHost {
   flush(): void {
     this.#time = -1
     const touched = this.#touched
-    for (const port of touched) {
+    for (let i = 0; i < this.#touchedCount; i++) {
+      const port = touched[i]
+      touched[i] = undefined
+      if (port === undefined) continue
       port.touched = false
       port.client.flush?.()
     }
-    touched.length = 0
+    this.#touchedCount = 0
   }
 
   forward(source: SwitchPort, frame: SwitchFrame): void {
@@ -184,10 +189,7 @@ export class VirtualSwitch implements PortHost {
   /** Hands a frame to a port in the form that its client takes. */
   #give(port: SwitchPort | undefined, frame: SwitchFrame): void {
     if (port === undefined) return
-    if (!port.touched) {
-      port.touched = true
-      this.#touched.push(port)
-    }
+    this.#touch(port)
     if (port.capture !== undefined) this.#captureOut(port, frame)
     if (!frame.unfinished) {
       port.deliver(frame)
@@ -201,6 +203,12 @@ export class VirtualSwitch implements PortHost {
       if (!takesChecksums && frame.segmentSize === 0) finishChecksums(frame)
       port.deliver(frame)
     }
+  }
+
+  #touch(port: SwitchPort): void {
+    if (port.touched) return
+    port.touched = true
+    this.#touched[this.#touchedCount++] = port
   }
 
   #captureOut(port: SwitchPort, frame: SwitchFrame): void {
@@ -228,10 +236,7 @@ export class VirtualSwitch implements PortHost {
     for (const port of list) {
       if (port.settings.mirror !== 'destination' || port === source || port.id === target) continue
       if (target === 0 && isGroup(frame.bytes, frame.offset) && port.vlan.egress(frame.vlan) !== DROP) continue
-      if (!port.touched) {
-        port.touched = true
-        this.#touched.push(port)
-      }
+      this.#touch(port)
       this.#finisher.finish(frame, (finished) => port.deliverTagged(finished, finished.vlan))
     }
   }

@@ -13,9 +13,9 @@ export interface NetvscBenchOptions {
   readonly ports?: readonly number[]
   /** Channels of each NIC. Default 1, 4 and 16. */
   readonly channels?: readonly number[]
-  /** Times each figure is taken, in turns with the others of its network; the row tells the tenth percentile. Default 100. */
+  /** Times each figure is taken, in turns with the others of its network; the row tells the tenth percentile. Default 200. */
   readonly slices?: number
-  /** How long each taking lasts, in milliseconds. Default 4: short ones suffer less from whatever else the machine does. */
+  /** How long each taking lasts, in milliseconds. Default 2: short ones suffer less from whatever else the machine does. */
   readonly sliceMilliseconds?: number
   /** Frames for the heap's figure. Default 4 million. */
   readonly heapFrames?: number
@@ -53,8 +53,8 @@ export async function benchNetvsc(options: NetvscBenchOptions = {}): Promise<Net
     const measurement: Measurement = {
       arrangement: { ...base, ...change },
       loads,
-      slices: options.slices ?? 100,
-      sliceMilliseconds: options.sliceMilliseconds ?? 4,
+      slices: options.slices ?? 200,
+      sliceMilliseconds: options.sliceMilliseconds ?? 2,
       heapFrames,
       rootScript: options.scripts?.root ?? ownScript('root-thread'),
     }

@@ -8,12 +8,12 @@ import type { Arrangement, Load, NetvscFrameRow, NetvscRow } from './rows.ts'
 
 const C_PAYLOAD = 64
 const C_RING_BYTES = 256 * 1024
-const C_ROUNDS = 50_000
+const C_ROUNDS = 30_000
 /** Frames that a busy stack hands over at once for each of its queues; and more, to see what a burst costs the heap. */
 const BURST = 64
 const LONG_BURST = 512
 const WARM_UP_FRAMES = 500
-const WARM_UP_SLICES = 75
+const WARM_UP_SLICES = 150
 /** Of the slices: whatever else the machine does makes a slice longer, never shorter. */
 const SHARE = 0.1
 
