@@ -7,6 +7,8 @@ import type { FileCopyStart, FileCopyTarget, FileCopyWriter } from './file-copy-
 
 /** What the daemon may take to answer; Linux's limit. */
 const DAEMON_MS = 30_000
+/** For a cancellation, which nobody waits for long. */
+const CANCEL_MS = 5000
 
 /** A file that has begun, and how much of it is there. */
 interface Copy {
@@ -125,21 +127,21 @@ export class CopySession {
   }
 
   async #startDaemon(body: Uint8Array, file: FileCopyStart): Promise<FileCopyWriter> {
-    const ask = async (message: Uint8Array): Promise<void> => {
-      const reply = await this.#daemon.ask(message, DAEMON_MS)
+    const ask = async (message: Uint8Array, timeoutMs = DAEMON_MS): Promise<void> => {
+      const reply = await this.#daemon.ask(message, timeoutMs)
       const status = typeof reply === 'number' ? reply : IcStatus.E_FAIL
       if (status !== IcStatus.S_OK) throw new DaemonFailure(status)
     }
     const header = body.slice(0, HEADER_BYTES)
-    const simple = (operation: number): Promise<void> => {
+    const simple = (operation: number, timeoutMs?: number): Promise<void> => {
       const message = fileCopyHeader.encode({ ...fileCopyHeader.decode(header), operation })
-      return ask(message)
+      return ask(message, timeoutMs)
     }
     await ask(startForDaemon(body, file))
     return {
       write: (offset, data) => ask(writeForDaemon(header, offset, data)),
       complete: () => simple(FileCopyOperation.COMPLETE),
-      cancel: () => simple(FileCopyOperation.CANCEL),
+      cancel: () => simple(FileCopyOperation.CANCEL, CANCEL_MS),
     }
   }
 }

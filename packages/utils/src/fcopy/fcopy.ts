@@ -38,6 +38,8 @@ export function fileCopyDriver({ fileCopy }: FileCopyOptions = {}, ringBytes = D
         onRequest: (request) => void session.serve(request.body).then((status) => request.respond(status)),
         onReset: () => void session.abandon(),
         async dispose() {
+          // A daemon that has something in hand is not waited for; one that has nothing is told to cancel.
+          if (daemon.state !== 'idle') daemon.remove()
           await session.abandon()
           daemon.remove()
           removeDevice()

@@ -19,7 +19,9 @@ export function hostileMessage(random: SeededRandom, ownType: number, answer: bo
   const view = new DataView(body.buffer)
   for (let n = random.below(6); n > 0 && body.length >= 4; n--) {
     // Most fields that steer stand at the beginning.
-    const at = random.happens(0.8) ? random.below(Math.min(16, Math.floor(body.length / 4))) * 4 : random.below(body.length - 3)
+    const at = random.happens(0.8)
+      ? random.below(Math.min(16, Math.floor(body.length / 4))) * 4
+      : random.below(body.length - 3)
     view.setUint32(at, pick(random, WORDS), true)
   }
   const type = random.happens(0.85) ? ownType : random.happens(0.7) ? 0 : random.below(65_536)
