@@ -32,8 +32,11 @@ export class QemuHub implements AsyncDisposable {
       ...['-netdev', `stream,id=near,server=${server ? 'on' : 'off'},addr.type=unix,addr.path=${socket}`],
       ...['-netdev', 'hubport,hubid=0,id=port1,netdev=near'],
     ]
+    // One outside of a namespace ends with this process too, however that ends.
     const child =
-      'user' in end ? spawn(QEMU, args, { stdio: ['ignore', 'pipe', 'pipe'] }) : end.namespace.start(QEMU, ...args)
+      'user' in end
+        ? spawn('setpriv', ['--pdeathsig', 'KILL', QEMU, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+        : end.namespace.start(QEMU, ...args)
     const hub = new QemuHub(child, 'tap' in end)
     while (server && !existsSync(socket)) {
       if (child.exitCode !== null) throw new Error(`${QEMU}: ${hub.#stderr}`)

@@ -11,7 +11,7 @@ import type { HubEnd } from './qemu-hub.ts'
 import { QemuHub } from './qemu-hub.ts'
 import { SmallStack } from './small-stack.ts'
 
-const PROGRAMS = ['qemu-system-x86_64', 'tshark']
+const PROGRAMS = ['qemu-system-x86_64', 'setpriv', 'tshark']
 const QEMU_ROUTER = [10, 0, 2, 2] as const
 
 let lan: Lan | undefined
