@@ -267,6 +267,20 @@ describe('a daemon', () => {
     expect(held.kernel.sysctl.get('dev.hvkvp.0.daemon')).toBe('none')
   })
 
+  it("reads nothing from FreeBSD's device before it is registered, and is answered nothing then", async () => {
+    const pair = await boot({ device: 'freebsd' })
+    const file = pair.kernel.characterDevices.get('hv_kvp_dev')?.open()
+    await expect(file?.read()).rejects.toMatchObject({ code: 'invalid-argument' })
+    file?.write(new Uint8Array(7430).fill(4, 0, 1))
+    expect(file?.readable).toBe(false)
+    const asked = settle(pair.host.delete(0, 'a'), pair.clock)
+    const message = (await file?.read()) ?? new Uint8Array(0)
+    expect([message.length, message[0]]).toEqual([7430, 2])
+    message.fill(0, 0, 4)
+    file?.write(message)
+    expect(await asked).toBe(true)
+  })
+
   it('reads that the device is gone when the driver detaches', async () => {
     const pair = await boot()
     const file = open(pair).open()

@@ -62,6 +62,8 @@ export class DaemonLink implements CharacterDevice {
       throw new DeviceError('busy', `/dev/${this.path} is open already: one daemon serves it`)
     const file = new DeviceFile({
       written: (message) => this.#written(message),
+      // FreeBSD's answers EPERM; Linux's lets the reader wait.
+      mayRead: () => this.#kind.answersRegistration || this.#state !== 'opened',
       closed: () => this.#closed(file),
     })
     this.#file = file

@@ -4,6 +4,8 @@ import { DeviceError } from '@bis/hyperv-types'
 export interface FileOwner {
   /** @throws DeviceError for a message that the device does not take */
   written(message: Uint8Array): void
+  /** Whether reading makes sense now. */
+  mayRead(): boolean
   closed(): void
 }
 
@@ -31,6 +33,7 @@ export class DeviceFile implements CharacterFile {
   async read(signal?: AbortSignal): Promise<Uint8Array> {
     if (this.#end !== undefined) throw this.#gone()
     if (signal?.aborted === true) throw new DeviceError('aborted', 'reading was given up')
+    if (!this.#owner.mayRead()) throw new DeviceError('invalid-argument', 'a daemon registers before it reads')
     const message = this.#queue.shift()
     if (message !== undefined) return message
     return new Promise((resolve, reject) => {
