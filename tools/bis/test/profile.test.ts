@@ -59,6 +59,19 @@ describe('a machine out of the ordinary', () => {
     expect(stdout).toContain('accepts none of the protocol versions tried (6.0, 5.3, 5.2)')
   })
 
+  it('shows the message of a guest that an NMI has crashed', async () => {
+    const env = { XDG_RUNTIME_DIR: folder }
+    const machine = new BisProcess(['boot', '--stay', '--name', 'crasher'], { env })
+    const nmi = async (): Promise<boolean> => {
+      const { status } = await new BisProcess(['vm', 'nmi', 'crasher'], { env }).ended
+      return status === 0
+    }
+    await machine.until(/hvheartbeat0: <Hyper-V Heartbeat>/)
+    let injected = await nmi()
+    for (let tries = 0; !injected && tries < 10; tries++) injected = await nmi()
+    expect((await machine.end('SIGTERM')).stderr).toBe('the guest crashed: panic: NMI on cpu 0\n')
+  })
+
   it.each([
     ['--refuse', '5.4', 'the versions of VMBus are 6.0, 5.3'],
     ['--tunable', 'nonsense', 'is not NAME=VALUE'],
