@@ -69,7 +69,7 @@ describe('on the software host', () => {
     expect(machine.server.connection).toBeUndefined()
   })
 
-  it.each(['plain', 'shared', 'wasm'] as const)('works on memory of kind %s', async (memoryKind) => {
+  it.each(['plain', 'shared', 'wasm', 'local'] as const)('works on memory of kind %s', async (memoryKind) => {
     const machine = await createHosted({ memoryKind, devices: [new EchoDevice()] })
     await exchange(machine, first(machine), 300, (i) => (i * 101) % 4000)
   })

@@ -45,7 +45,7 @@ export interface MachineOptions extends GuestMachineOptions {
   readonly devices?: readonly VspDevice[]
   /** Emulated devices at I/O ports, of a generation 1 machine: see `gen1Chipset` of `@bis/host`. */
   readonly chipset?: readonly PortDevice[]
-  /** Default `wasm`: shared WebAssembly.Memory. */
+  /** Default `wasm`: shared WebAssembly.Memory. With host and guest in one thread `local` is quicker. */
   readonly memoryKind?: Exclude<MemoryKind, 'mapped'>
   /** Where the host's own lines go; default nowhere. */
   readonly hostLog?: Logger

@@ -3,9 +3,10 @@ import { PAGE_SIZE } from './page.ts'
 
 /**
  * What holds a region's bytes. `wasm`: shared WebAssembly.Memory (the default; threads and WebAssembly work on it in
- * place); `shared`: SharedArrayBuffer; `plain`: ArrayBuffer, one thread only; `mapped`: a file mapped by a transport.
+ * place); `local`: a WebAssembly.Memory of one thread, out of and into which V8 copies at full speed; `shared`:
+ * SharedArrayBuffer; `plain`: ArrayBuffer, one thread only; `mapped`: a file mapped by a transport.
  */
-export type MemoryKind = 'wasm' | 'shared' | 'plain' | 'mapped'
+export type MemoryKind = 'wasm' | 'local' | 'shared' | 'plain' | 'mapped'
 
 /** What our types say of a WebAssembly.Memory; the language's own type would ask users for the DOM library. */
 export interface WasmMemory {
@@ -23,13 +24,13 @@ export interface Backing {
   readonly kind: MemoryKind
   /** The guest's bytes. */
   readonly bytes: Uint8Array
-  /** With kind `wasm`: the memory, whose first bytes are the guest's. */
+  /** With kinds `wasm` and `local`: the memory, whose first bytes are the guest's. */
   readonly wasm?: WasmMemory
 }
 
 /**
  * Makes zeroed memory of a kind.
- * @param byteLength whole pages; at most 4 GiB less {@link WASM_PRIVATE_BYTES} for `wasm`.
+ * @param byteLength whole pages; at most 4 GiB less {@link WASM_PRIVATE_BYTES} for `wasm` and `local`.
  */
 export function createBacking(kind: Exclude<MemoryKind, 'mapped'>, byteLength: number): Backing {
   if (byteLength <= 0 || byteLength % PAGE_SIZE !== 0) {
@@ -41,9 +42,10 @@ export function createBacking(kind: Exclude<MemoryKind, 'mapped'>, byteLength: n
         return { kind, bytes: new Uint8Array(new ArrayBuffer(byteLength)) }
       case 'shared':
         return { kind, bytes: new Uint8Array(new SharedArrayBuffer(byteLength)) }
-      case 'wasm': {
+      case 'wasm':
+      case 'local': {
         const pages = Math.ceil((byteLength + WASM_PRIVATE_BYTES) / WASM_PAGE_SIZE)
-        const wasm = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+        const wasm = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: kind === 'wasm' })
         return { kind, bytes: new Uint8Array(wasm.buffer, 0, byteLength), wasm }
       }
     }

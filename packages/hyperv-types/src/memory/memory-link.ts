@@ -15,11 +15,10 @@ export type MemoryLink = readonly {
 /** @throws MemoryError `bad-region` for memory that threads cannot share */
 export function linkMemory(memory: GuestMemory): MemoryLink {
   return memory.regions.map(({ gpa, byteLength, bytes, kind, wasm }) => {
-    const store = wasm ?? (bytes.buffer instanceof SharedArrayBuffer ? bytes.buffer : undefined)
-    if (store === undefined) {
+    if (!(bytes.buffer instanceof SharedArrayBuffer)) {
       throw new MemoryError('bad-region', `memory of kind ${kind} cannot be shared with a thread; use wasm or shared`)
     }
-    return { gpa, byteOffset: bytes.byteOffset, byteLength, kind, store }
+    return { gpa, byteOffset: bytes.byteOffset, byteLength, kind, store: wasm ?? bytes.buffer }
   })
 }
 

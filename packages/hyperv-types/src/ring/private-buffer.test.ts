@@ -5,7 +5,7 @@ import { PrivateBuffer } from './private-buffer.ts'
 import { ringEngineFor } from './wasm/wasm-engine.ts'
 
 describe('PrivateBuffer', () => {
-  for (const kind of ['wasm', 'shared', 'plain'] as const) {
+  for (const kind of ['wasm', 'local', 'shared', 'plain'] as const) {
     it(`copies ${kind} memory in, at any alignment, and nothing beside it`, () => {
       const backing = createBacking(kind, 65_536)
       for (let i = 0; i < backing.bytes.length; i++) backing.bytes[i] = i * 31

@@ -9,7 +9,7 @@ import type { HostThread, StorvscRow } from './rows.ts'
 export interface StorvscBenchOptions {
   /** Reads under way at once, of 4 KiB at random places. Default 1, 4, 16 and 64. */
   readonly queueDepths?: readonly number[]
-  /** Kinds of guest memory. Default `wasm` and `plain`. */
+  /** Kinds of guest memory. Default `wasm`, `local` and `plain`. */
   readonly memories?: readonly BenchMemory[]
   /** Times each figure is taken, in turns with the others; the row tells the tenth percentile. Default 150. */
   readonly slices?: number
@@ -39,7 +39,10 @@ export interface MeasureThreadData {
 export async function benchStorvsc(options: StorvscBenchOptions = {}): Promise<StorvscRow[]> {
   const rows: StorvscRow[] = []
   const { scripts } = options
-  const kinds: [BenchMemory, HostThread][] = (options.memories ?? ['wasm', 'plain']).map((memory) => [memory, 'same'])
+  const kinds: [BenchMemory, HostThread][] = (options.memories ?? ['wasm', 'local', 'plain']).map((memory) => [
+    memory,
+    'same',
+  ])
   if (options.secondThread !== false) kinds.push(['wasm', 'second'])
   for (const [memory, host] of kinds) {
     options.signal?.throwIfAborted()

@@ -1,4 +1,5 @@
 import type { WasmMemory } from '../../memory/backing.ts'
+import { MemoryCode } from './compile.ts'
 
 /** Copies bytes within a memory; offsets count from its start. */
 export type MemoryCopy = (to: number, from: number, length: number) => void
@@ -14,11 +15,10 @@ const COPY = Uint8Array.of(
   7, 8, 1, 4, 99, 111, 112, 121, 0, 0, 10, 14, 1, 12, 0, 32, 0, 32, 1, 32, 2, 252, 10, 0, 0, 11,
 )
 
-let compiled: WebAssembly.Module | undefined
+const code = new MemoryCode(COPY)
 
-/** memory.copy on a shared WebAssembly.Memory: as fast at any alignment as V8's own copies are at the best. */
+/** memory.copy on a WebAssembly.Memory: as fast at any alignment as V8's own copies are at the best. */
 export function memoryCopy(memory: WasmMemory): MemoryCopy {
-  compiled ??= new WebAssembly.Module(COPY)
-  const { exports } = new WebAssembly.Instance(compiled, { m: { m: memory } })
+  const { exports } = new WebAssembly.Instance(code.moduleFor(memory), { m: { m: memory } })
   return (exports as { copy: MemoryCopy }).copy
 }

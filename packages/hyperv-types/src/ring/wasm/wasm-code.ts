@@ -1,4 +1,5 @@
 import type { WasmMemory } from '../../memory/backing.ts'
+import { MemoryCode } from './compile.ts'
 import { RING_CODE } from './ring-code.ts'
 
 /** What ring.wat exports; its comments say what parameters and results mean. */
@@ -48,13 +49,12 @@ export const STATE_BYTES = 128
 /** Why a ring is dead, as ring.wat notes it. */
 export const Fault = { NONE: 0, PEER_INDEX: 1, OWN_INDEX: 2, TOO_FEW: 3, LENGTHS: 4 } as const
 
-let compiled: WebAssembly.Module | undefined
+const code = new MemoryCode(RING_CODE)
 
-/** The ring's code, at work on this memory. @throws when the memory is not a shared one */
+/** The ring's code, at work on this memory. */
 export function ringCode(memory: WasmMemory): RingCode {
-  compiled ??= new WebAssembly.Module(RING_CODE)
   // Copied, as an exports object is slow to look things up in.
-  return { ...new WebAssembly.Instance(compiled, { env: { memory } }).exports } as unknown as RingCode
+  return { ...new WebAssembly.Instance(code.moduleFor(memory), { env: { memory } }).exports } as unknown as RingCode
 }
 
 /** A 64-bit counter of a state. */
