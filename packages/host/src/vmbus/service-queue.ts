@@ -9,7 +9,7 @@ export interface Serviceable {
 }
 
 /** Turns in one task before the event loop gets its own. */
-const TURNS_PER_TASK = 16
+const TURNS_PER_TASK = 64
 /** Milliseconds after which a task ends early. */
 const TASK_MS = 4
 

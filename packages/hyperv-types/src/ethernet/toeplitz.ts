@@ -16,7 +16,8 @@ const MOST_INPUT = 36
  * look-up per byte. Source: Microsoft's "RSS hashing functions" and its verification suite.
  */
 export class Toeplitz {
-  readonly #table = new Uint32Array(MOST_INPUT * 256)
+  /** Signed, as script's bitwise operators work. */
+  readonly #table = new Int32Array(MOST_INPUT * 256)
 
   /** @param key 40 bytes */
   constructor(key: ArrayLike<number> = DEFAULT_RSS_KEY) {
@@ -28,7 +29,7 @@ export class Toeplitz {
         for (let value = 0; value < 256; value++) {
           if ((value & mask) === 0) continue
           const index = position * 256 + value
-          this.#table[index] = ((this.#table[index] ?? 0) ^ window) >>> 0
+          this.#table[index] = (this.#table[index] ?? 0) ^ window
         }
       }
     }

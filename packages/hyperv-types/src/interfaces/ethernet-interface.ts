@@ -49,6 +49,7 @@ export const ReceiveChecksum = {
 
 /** One frame as it was received. Object and bytes are the interface's: they may be used during the call only. */
 export interface ReceivedFrame {
+  /** May lie in shared memory, which some interfaces of the platform refuse: give those a copy. */
   readonly bytes: Uint8Array
   readonly view: DataView
   /** Where the frame begins in `bytes`. */

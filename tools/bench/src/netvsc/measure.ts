@@ -9,8 +9,9 @@ import type { Arrangement, Load, NetvscFrameRow, NetvscRow } from './rows.ts'
 const C_PAYLOAD = 64
 const C_RING_BYTES = 256 * 1024
 const C_ROUNDS = 30_000
-/** Frames that a busy stack hands over at once for each of its queues; and more, to see what a burst costs the heap. */
+/** Frames that a busy stack hands over at once; those of many flows, whatever channels share them; and to see what the heap pays for. */
 const BURST = 64
+const FLOWS_BURST = 256
 const LONG_BURST = 512
 const WARM_UP_FRAMES = 500
 const WARM_UP_SLICES = 150
@@ -46,7 +47,7 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
   )
   const cRing = c?.start('one', C_PAYLOAD, C_ROUNDS, C_RING_BYTES)
   try {
-    const stream = (load: Load, bytes: number, burst = BURST * channels) =>
+    const stream = (load: Load, bytes: number, burst = load === 'flows' ? FLOWS_BURST : BURST) =>
       new FrameStream(network.sender, network.receiver, trafficOf(load, bytes, channels), burst)
     const sending = []
     for (const [load, bytes] of loads) {
