@@ -1,5 +1,7 @@
 export { DaemonDevice, type DaemonProtocol, type DaemonReply, type DaemonState } from './daemon/daemon-device.ts'
 export { DeviceFile, type FileOwner } from './daemon/device-file.ts'
+export { type DaemonFile, type DaemonOptions, FILE_COPY_WRITE_BYTES, serveFileCopy } from './daemon/serve-file-copy.ts'
+export { serveSnapshots } from './daemon/serve-snapshots.ts'
 export { type UtilsOptions, utilsDrivers } from './drivers.ts'
 export { FileCopyError, type FileCopyErrorCode } from './fcopy/errors.ts'
 export { type FileCopyOptions, fileCopyDriver } from './fcopy/fcopy.ts'

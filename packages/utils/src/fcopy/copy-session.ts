@@ -22,13 +22,21 @@ export class CopySession {
   files = 0
   bytes = 0
   failures = 0
-  readonly #daemon: DaemonDevice<Uint8Array>
+  readonly #daemon: DaemonDevice<Uint8Array> | undefined
   readonly #target: FileCopyTarget | undefined
   readonly #log: Logger
+  readonly #readStart: (body: Uint8Array) => FileCopyStart
   #copy: Copy | undefined
   #work: Promise<unknown> = Promise.resolve()
 
-  constructor(daemon: DaemonDevice<Uint8Array>, target: FileCopyTarget | undefined, log: Logger) {
+  /** @param readStartMessage how the texts of a START are to be read; default: as the host sends them */
+  constructor(
+    daemon: DaemonDevice<Uint8Array> | undefined,
+    target: FileCopyTarget | undefined,
+    log: Logger,
+    readStartMessage: (body: Uint8Array) => FileCopyStart = readStart,
+  ) {
+    this.#readStart = readStartMessage
     this.#daemon = daemon
     this.#target = target
     this.#log = log
@@ -81,8 +89,9 @@ export class CopySession {
 
   async #start(body: Uint8Array): Promise<void> {
     if (this.#copy !== undefined) throw new FileCopyError('bad-order', 'a START before the last file was complete')
-    const file = readStart(body)
-    const writer = this.#daemon.registered ? await this.#startDaemon(body, file) : await this.#target?.start(file)
+    const file = this.#readStart(body)
+    const daemon = this.#daemon?.registered === true ? this.#daemon : undefined
+    const writer = await (daemon === undefined ? this.#target?.start(file) : this.#startDaemon(daemon, body, file))
     if (writer === undefined) throw new FileCopyError('denied', 'this guest takes no files')
     this.#copy = { file, writer, received: 0 }
   }
@@ -126,9 +135,9 @@ export class CopySession {
     return this.#copy
   }
 
-  async #startDaemon(body: Uint8Array, file: FileCopyStart): Promise<FileCopyWriter> {
+  async #startDaemon(daemon: DaemonDevice<Uint8Array>, body: Uint8Array, file: FileCopyStart): Promise<FileCopyWriter> {
     const ask = async (message: Uint8Array, timeoutMs = DAEMON_MS): Promise<void> => {
-      const reply = await this.#daemon.ask(message, timeoutMs)
+      const reply = await daemon.ask(message, timeoutMs)
       const status = typeof reply === 'number' ? reply : IcStatus.E_FAIL
       if (status !== IcStatus.S_OK) throw new DaemonFailure(status)
     }

@@ -35,6 +35,20 @@ export function readStart(body: Uint8Array): FileCopyStart {
   }
 }
 
+/** A START as {@link startForDaemon} makes it. @throws FileCopyError `bad-path`, `bad-order` */
+export function readDaemonStart(body: Uint8Array): FileCopyStart {
+  const { offset: name, size: nameBytes } = fileCopyStart.file_name
+  const { offset: folder, size: folderBytes } = fileCopyStart.path_name
+  const texts = body.slice()
+  // The rest is read as it is; the texts are not UTF-16 here.
+  texts.fill(0, name, folder + folderBytes)
+  return {
+    ...readStart(texts),
+    name: readUtf8(body.subarray(name, name + nameBytes)),
+    folder: readUtf8(body.subarray(folder, folder + folderBytes)),
+  }
+}
+
 /** @throws FileCopyError `bad-order` */
 export function readChunk(body: Uint8Array): FileCopyChunk {
   const dataOffset = fileCopyWrite.data.offset
@@ -89,6 +103,15 @@ function readText(view: DataView, at: number): string {
   if (length > LONGEST_TEXT_BYTES)
     throw new FileCopyError('bad-path', `a path of ${length} bytes in UTF-8; ${LONGEST_TEXT_BYTES} is the limit`)
   return text
+}
+
+function readUtf8(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(end < 0 ? bytes : bytes.subarray(0, end))
+  } catch {
+    throw new FileCopyError('bad-path', 'a path that is not UTF-8')
+  }
 }
 
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {

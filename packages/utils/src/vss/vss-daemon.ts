@@ -5,9 +5,9 @@ import { DaemonDevice } from '../daemon/daemon-device.ts'
 
 /** `VSS_OP_REGISTER` (no answer) and `VSS_OP_REGISTER1` of linux/hyperv.h. */
 const REGISTER = 128
-const REGISTER1 = 129
+export const REGISTER1 = 129
 /** `struct hv_vss_msg`. */
-const MESSAGE_BYTES = 12
+export const VSS_MESSAGE_BYTES = 12
 const FLAGS_OFFSET = 8
 
 /** What the daemon is asked. */
@@ -26,7 +26,7 @@ export function vssDaemonDevice(clock: Clock, onLate: (status: number) => void):
         return operation === REGISTER1 ? Uint8Array.of(REGISTER1, 0, 0, 0) : undefined
       },
       encode(operation) {
-        const message = new Uint8Array(MESSAGE_BYTES)
+        const message = new Uint8Array(VSS_MESSAGE_BYTES)
         message[0] = operation
         if (operation === VssOperation.HOT_BACKUP) message[FLAGS_OFFSET] = VSS_HBU_NO_AUTO_RECOVERY
         return message
@@ -43,6 +43,6 @@ export function vssDaemonDevice(clock: Clock, onLate: (status: number) => void):
 }
 
 function checkLength({ length }: Uint8Array): void {
-  if (length !== MESSAGE_BYTES)
-    throw new DeviceError('invalid-argument', `${length} bytes: a message has ${MESSAGE_BYTES}`)
+  if (length !== VSS_MESSAGE_BYTES)
+    throw new DeviceError('invalid-argument', `${length} bytes: a message has ${VSS_MESSAGE_BYTES}`)
 }

@@ -13,6 +13,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   kldunload: async () => (await import('./kld.ts')).kldunload,
   features: async () => (await import('./features.ts')).features,
   port: async () => (await import('./port.ts')).port,
+  fcopyd: async () => (await import('./fcopyd.ts')).fcopyd,
+  vssd: async () => (await import('./vssd.ts')).vssd,
   vm: async () => (await import('./vm.ts')).vm,
   kvp: async () => (await import('./kvp/kvp.ts')).kvp,
   kvpd: async () => (await import('./kvpd.ts')).kvpd,
