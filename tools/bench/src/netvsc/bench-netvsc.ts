@@ -1,6 +1,5 @@
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
+import { measureInThread } from '../thread/measurement.ts'
 import type { Measurement } from './measure.ts'
 import type { Arrangement, Load, NetvscRow } from './rows.ts'
 
@@ -25,12 +24,6 @@ export interface NetvscBenchOptions {
   readonly scripts?: { readonly measure: string; readonly root: string }
   readonly onRow?: (row: NetvscRow) => void
   readonly signal?: AbortSignal
-}
-
-/** What a measuring thread is started with. */
-export interface MeasureThreadData {
-  readonly measurement: Measurement
-  readonly compiler: string | false
 }
 
 /**
@@ -59,7 +52,8 @@ export async function benchNetvsc(options: NetvscBenchOptions = {}): Promise<Net
       rootScript: options.scripts?.root ?? ownScript('root-thread'),
     }
     const script = options.scripts?.measure ?? ownScript('measure-thread')
-    for (const row of await inThread(script, { measurement, compiler: options.compiler ?? 'cc' })) {
+    const task = { measurement, compiler: options.compiler ?? 'cc' }
+    for (const row of await measureInThread<Measurement, NetvscRow>(script, task)) {
       rows.push(row)
       options.onRow?.(row)
     }
@@ -70,13 +64,6 @@ export async function benchNetvsc(options: NetvscBenchOptions = {}): Promise<Net
   await run({ host: 'second' }, all)
   for (const ports of options.ports ?? [1, 4, 16, 64]) await run({ ports }, [['frames', 64]])
   for (const channels of options.channels ?? [1, 4, 16]) await run({ channels }, [['flows', 64]])
-  return rows
-}
-
-async function inThread(script: string, workerData: MeasureThreadData): Promise<readonly NetvscRow[]> {
-  const worker = new Worker(script, { workerData })
-  const [rows] = (await once(worker, 'message')) as [readonly NetvscRow[]]
-  await worker.terminate()
   return rows
 }
 

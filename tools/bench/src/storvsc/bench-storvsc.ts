@@ -1,7 +1,6 @@
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
 import type { BenchMemory } from '../ring/rows.ts'
+import { measureInThread } from '../thread/measurement.ts'
 import type { Measurement } from './measure.ts'
 import type { HostThread, StorvscRow } from './rows.ts'
 
@@ -23,12 +22,6 @@ export interface StorvscBenchOptions {
   readonly scripts?: { readonly measure: string; readonly root: string }
   readonly onRow?: (row: StorvscRow) => void
   readonly signal?: AbortSignal
-}
-
-/** What a measuring thread is started with. */
-export interface MeasureThreadData {
-  readonly measurement: Measurement
-  readonly compiler: string | false
 }
 
 /**
@@ -54,19 +47,15 @@ export async function benchStorvsc(options: StorvscBenchOptions = {}): Promise<S
       slices: options.slices ?? 150,
       sliceMilliseconds: options.sliceMilliseconds ?? 2,
     }
-    const data: MeasureThreadData = { measurement, compiler: options.compiler ?? 'cc' }
-    for (const row of await inThread(scripts?.measure ?? ownScript('measure-thread'), data)) {
+    const task = { measurement, compiler: options.compiler ?? 'cc' }
+    for (const row of await measureInThread<Measurement, StorvscRow>(
+      scripts?.measure ?? ownScript('measure-thread'),
+      task,
+    )) {
       rows.push(row)
       options.onRow?.(row)
     }
   }
-  return rows
-}
-
-async function inThread(script: string, workerData: MeasureThreadData): Promise<readonly StorvscRow[]> {
-  const worker = new Worker(script, { workerData })
-  const [rows] = (await once(worker, 'message')) as [readonly StorvscRow[]]
-  await worker.terminate()
   return rows
 }
 
