@@ -1,4 +1,4 @@
-import type { Attachment, Device, Driver, PciFunction, PortIo, PortWidth } from '@bis/hyperv-types'
+import type { Attachment, Driver, PciFunction, PortIo, PortWidth } from '@bis/hyperv-types'
 import { ProbePriority } from '@bis/hyperv-types'
 
 const ADDRESS = 0xcf8
@@ -63,5 +63,3 @@ function scan(io: PortIo): PciFunction[] {
   }
   return found
 }
-
-export type PciDevice = Device<PciFunction>
