@@ -105,6 +105,8 @@ describe('a switch', () => {
   it('never sends a frame back, and nothing past a pulled cable', () => {
     const bench = new Bench()
     const [a, b] = [bench.port(1), bench.port(2)]
+    const captured: number[] = []
+    bench.switch.capture([b], (block) => captured.push(block[0] ?? 0))
     bench.send(a, 1, 1, 1)
     b.configure({ connected: false })
     bench.send(a, 2, 1, 2)
@@ -112,6 +114,8 @@ describe('a switch', () => {
     b.configure({ connected: true })
     bench.send(b, 1, 2, 4)
     expect(bench.take(a, b)).toEqual([['4'], []])
+    // A section, an interface, and the one frame that passed (types of pcapng blocks).
+    expect(captured).toEqual([10, 1, 6])
   })
 })
 

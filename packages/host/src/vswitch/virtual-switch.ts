@@ -214,7 +214,7 @@ export class VirtualSwitch implements PortHost {
   #captureOut(port: SwitchPort, frame: SwitchFrame): void {
     const vlan = frame.vlan
     const tag = port.vlan.egress(vlan)
-    if (tag === DROP) return
+    if (tag === DROP || !port.connected) return
     frame.vlan = tag
     this.#capture(port, CaptureDirection.outbound, frame)
     frame.vlan = vlan
