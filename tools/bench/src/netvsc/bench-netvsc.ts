@@ -12,7 +12,7 @@ export interface NetvscBenchOptions {
   readonly ports?: readonly number[]
   /** Channels of each NIC. Default 1, 4 and 16. */
   readonly channels?: readonly number[]
-  /** Times each figure is taken, in turns with the others of its network; the row tells the tenth percentile. Default 200. */
+  /** Times each figure is taken, in turns with the others of its network; the row tells the second percentile. Default 200. */
   readonly slices?: number
   /** How long each taking lasts, in milliseconds. Default 2: short ones suffer less from whatever else the machine does. */
   readonly sliceMilliseconds?: number

@@ -16,7 +16,7 @@ const LONG_BURST = 512
 const WARM_UP_FRAMES = 500
 const WARM_UP_SLICES = 150
 /** Of the slices: whatever else the machine does makes a slice longer, never shorter. */
-const SHARE = 0.1
+const SHARE = 0.02
 
 /** One network to measure, in a thread of its own. */
 export interface Measurement {

@@ -25,7 +25,7 @@ export interface NetvscFrameRow extends Arrangement {
   readonly contender: 'netvsc'
   readonly load: Load
   readonly frameBytes: number
-  /** For each frame that was sent. Like every figure here the time that a tenth of the slices beat. */
+  /** For each frame that was sent. Like every figure here the time that a fiftieth of the slices beat. */
   readonly nanoseconds: number
   readonly framesPerSecond: number
   readonly bitsPerSecond: number
