@@ -1,11 +1,11 @@
 import type { CharacterDevice, CharacterFile, Clock, Timer } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { IcStatus } from '@bis/hyperv-types/ic'
+import { DeviceFile } from '@bis/utils'
 import { decodeReply, encodeOperation, encodeRequest, operationOf } from '../device/message.ts'
 import type { KvpDeviceKind } from '../device/system.ts'
 import { REGISTER, REGISTER1 } from '../device/system.ts'
 import type { KvpReply, KvpRequest } from '../request.ts'
-import { DeviceFile } from './device-file.ts'
 
 /** What the kernel tells a daemon that registers on Linux, and what it publishes as IntegrationServicesVersion. */
 const SERVICES_VERSION = '3.1'

@@ -2,6 +2,8 @@ import type { CharacterFile } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 
 export interface FileOwner {
+  /** Whether reading makes sense now; default always. */
+  mayRead?(): boolean
   /** @throws DeviceError for a message that the device does not take */
   written(message: Uint8Array): void
   closed(): void
@@ -30,6 +32,8 @@ export class DeviceFile implements CharacterFile {
 
   async read(signal?: AbortSignal): Promise<Uint8Array> {
     if (this.#end !== undefined) throw this.#gone()
+    if (this.#owner.mayRead?.() === false)
+      throw new DeviceError('invalid-argument', 'a daemon registers before it reads')
     if (signal?.aborted === true) throw new DeviceError('aborted', 'reading was given up')
     const message = this.#queue.shift()
     if (message !== undefined) return message
