@@ -175,7 +175,8 @@ async function bootInline<T>(
     const devices = [...storage, ...nics.devices, ...services.components]
     const chipset = boot.generation === 1 ? emulatedChipset(disks) : []
     const versions = { refuseVersions: refused }
-    const machine = await Machine.powerOn({ ...guest, devices, chipset, guest: { versions } })
+    // Host and guest share this thread, so the memory need not be shared with another.
+    const machine = await Machine.powerOn({ ...guest, devices, chipset, memoryKind: 'local', guest: { versions } })
     return make(machine, disks, storage, nics, runningGuest(machine, services, nics, disks, boot))
   } catch (error) {
     await closeDisks(disks)
