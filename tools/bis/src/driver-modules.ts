@@ -39,10 +39,7 @@ export function driverModules({ coalesce, files, pools: folder }: DriverChoices 
     { name: 'hv_ata_pci_disengage', drivers: [ataDisengage() as unknown as Driver] },
     { name: 'hv_storvsc', drivers: [storvsc()], dependencies },
     { name: 'hv_netvsc', drivers: [netvscDriver(coalesce === undefined ? {} : { coalesce })], dependencies },
-    {
-      name: 'hv_utils',
-      drivers: [...utils, kvpDriver({ daemon: guestServer({ values: SYSTEM, ...pools }) })],
-      dependencies,
-    },
+    { name: 'hv_utils', drivers: utils, dependencies },
+    { name: 'hv_kvp', drivers: [kvpDriver({ daemon: guestServer({ values: SYSTEM, ...pools }) })], dependencies },
   ]
 }

@@ -31,7 +31,10 @@ interface Loaded extends Pick<GuestMachineOptions, 'modules' | 'loadBus'> {
 export async function loadModules({ profile, rootDir }: GuestRelease, all: readonly KernelModule[]): Promise<Loaded> {
   if (rootDir === undefined) return { modules: all, loadBus: true, lines: [] }
   const staged = await stagedModules(rootDir, profile.name)
-  const has = (name: string): boolean => staged.some(({ module, from }) => module === name && from !== 'missing')
+  const there = staged.filter(({ from }) => from !== 'missing').map(({ module }) => module)
+  // The port of drivers has key-value pairs in hv_utils; from 10.0 on they are a module of their own.
+  if (profile.port.value?.kind === 'drivers' && there.includes('hv_utils')) there.push('hv_kvp')
+  const has = (name: string): boolean => there.includes(name)
   // A driver without what it needs is not linked.
   const modules = all.filter(({ name, dependencies }) => has(name) && (dependencies ?? []).every(has))
   const missing = staged.filter(({ from }) => from === 'missing')

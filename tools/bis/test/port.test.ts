@@ -31,6 +31,14 @@ describe('bis boot --root-dir', () => {
     expect((await boot(release)).stdout).toMatch(/^hn0: ok/m)
   })
 
+  it('has key-value pairs on 10.0 when the port is installed, and from 10.1 on without', async () => {
+    expect((await boot('10.0')).stdout).not.toMatch(/^hvkvp0/m)
+    await bis('port', 'install', '--root', root, '--release', '10.0')
+    expect((await boot('10.0')).stdout).toMatch(/^hvkvp0: <Hyper-V KVP>/m)
+    await bis('port', 'deinstall', '--root', root, '--release', '10.0')
+    expect((await boot('10.1')).stdout).toMatch(/^hvkvp0: <Hyper-V KVP>/m)
+  })
+
   it('takes no kernel module of another make', async () => {
     await mkdir(join(root, 'boot/modules'), { recursive: true })
     await writeFile(join(root, 'boot/loader.conf'), 'hv_vmbus_load="YES"\n')
