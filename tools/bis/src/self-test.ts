@@ -1,6 +1,6 @@
 import type { BlockDevice, EthernetInterface } from '@bis/hyperv-types'
 import { formatMac } from '@bis/hyperv-types/ethernet'
-import { readDiskContents } from './filesystem/disk-contents.ts'
+import { readDiskContents } from '@bis/uefi'
 import { formatSize } from './size.ts'
 
 /** What the self-test of a device found; a failure is an error. */

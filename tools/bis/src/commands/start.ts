@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BlockDevice } from '@bis/hyperv-types'
+import type { DiskContents, Partition } from '@bis/uefi'
+import { readDiskContents } from '@bis/uefi'
 import { createFile } from '@bis/vhdx/node'
 import type { BootOptions } from '../boot-options.ts'
 import { BOOT_OPTIONS, parseBootOptions } from '../boot-options.ts'
@@ -9,9 +11,7 @@ import { BootedMachine } from '../booted-machine.ts'
 import { CliError } from '../cli-error.ts'
 import type { Command } from '../command.ts'
 import { makeDemoDisk } from '../filesystem/demo-disk.ts'
-import type { DiskContents } from '../filesystem/disk-contents.ts'
-import { hashFile, readDiskContents } from '../filesystem/disk-contents.ts'
-import type { Partition } from '../filesystem/partition-table.ts'
+import { sha256 } from '../filesystem/hash.ts'
 import { formatSize } from '../size.ts'
 import { Steps } from '../steps.ts'
 
@@ -99,7 +99,7 @@ async function showFiles({ volumes }: DiskContents, hashes: ReadonlyMap<string, 
       `   ${volume.type} volume${partition === undefined ? '' : ` on partition ${partition.number}`}: ${files.length} files`,
     )
     for (const file of files.slice(0, MAX_FILES)) {
-      const hash = file.size <= MAX_HASHED_BYTES ? await hashFile(volume, file) : 'too large to hash here'
+      const hash = file.size <= MAX_HASHED_BYTES ? sha256(await volume.readFile(file)) : 'too large to hash here'
       const expected = hashes?.get(file.path)
       if (hashes !== undefined && hash !== expected) {
         throw new CliError(

@@ -1,7 +1,6 @@
-import { sha256 } from './disk-contents.ts'
-import type { NewFile } from './fat-writer.ts'
-import { makeFat16 } from './fat-writer.ts'
-import { writeGpt } from './gpt-writer.ts'
+import type { NewFile } from '@bis/uefi'
+import { makeFat16, writeGpt } from '@bis/uefi'
+import { sha256 } from './hash.ts'
 
 const BLOCK = 512
 const MIB = 2 ** 20

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { BlockDevice } from '@bis/hyperv-types'
 import type { ReadBytes } from './byte-source.ts'
-import type { FatFile } from './fat-volume.ts'
-import { FatVolume } from './fat-volume.ts'
-import type { Partition, PartitionTable } from './partition-table.ts'
-import { readPartitionTable } from './partition-table.ts'
+import type { FatFile } from './fat/fat-volume.ts'
+import { FatVolume } from './fat/fat-volume.ts'
+import type { Partition, PartitionTable } from './gpt/partition-table.ts'
+import { readPartitionTable } from './gpt/partition-table.ts'
 
 export interface FoundVolume {
   /** Absent when the whole disk is one volume. */
@@ -44,14 +43,6 @@ export async function readDiskContents(disk: BlockDevice): Promise<DiskContents>
     if (volume !== undefined) volumes.push({ partition, volume, files: await volume.files() })
   }
   return { table, volumes }
-}
-
-export async function hashFile(volume: FatVolume, file: FatFile): Promise<string> {
-  return sha256(await volume.readFile(file))
-}
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }
 
 function placeOf(partition: Partition): { offset: number; size: number; partition: Partition | undefined } {

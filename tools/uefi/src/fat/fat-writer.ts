@@ -1,4 +1,4 @@
-import { viewOf } from './byte-source.ts'
+import { viewOf } from '../byte-source.ts'
 
 export interface NewFile {
   /** Upper-case 8.3 names with `/` between folders (`EFI/BOOT/BOOTX64.EFI`). */

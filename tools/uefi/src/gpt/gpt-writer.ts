@@ -1,6 +1,6 @@
-import { viewOf } from './byte-source.ts'
+import { parseGuid } from '@bis/hyperv-types/struct'
+import { viewOf } from '../byte-source.ts'
 import { crc32 } from './crc32.ts'
-import { writeGuid } from './guid.ts'
 
 export interface NewPartition {
   readonly type: string
@@ -23,8 +23,8 @@ export function writeGpt(disk: Uint8Array, diskId: string, partitions: readonly 
   const entries = new Uint8Array(ENTRY_COUNT * ENTRY_SIZE)
   for (const [index, { type, id, label, first, last }] of partitions.entries()) {
     const entry = entries.subarray(index * ENTRY_SIZE, (index + 1) * ENTRY_SIZE)
-    writeGuid(type, entry, 0)
-    writeGuid(id, entry, 16)
+    entry.set(parseGuid(type), 0)
+    entry.set(parseGuid(id), 16)
     viewOf(entry).setBigUint64(32, BigInt(first), true)
     viewOf(entry).setBigUint64(40, BigInt(last), true)
     for (const [i, unit] of [...label].entries()) viewOf(entry).setUint16(56 + 2 * i, unit.charCodeAt(0), true)
@@ -62,7 +62,7 @@ function header(
   view.setBigUint64(32, BigInt(other), true)
   view.setBigUint64(40, BigInt(2 + ENTRY_BLOCKS), true)
   view.setBigUint64(48, BigInt(lastBlock - ENTRY_BLOCKS - 1), true)
-  writeGuid(diskId, block, 56)
+  block.set(parseGuid(diskId), 56)
   view.setBigUint64(72, BigInt(entriesAt), true)
   view.setUint32(80, ENTRY_COUNT, true)
   view.setUint32(84, ENTRY_SIZE, true)

@@ -1,5 +1,5 @@
-import type { ReadBytes } from './byte-source.ts'
-import { viewOf } from './byte-source.ts'
+import type { ReadBytes } from '../byte-source.ts'
+import { viewOf } from '../byte-source.ts'
 
 /** A file of a FAT volume. */
 export interface FatFile {

@@ -1,7 +1,7 @@
-import type { ReadBytes } from './byte-source.ts'
-import { viewOf } from './byte-source.ts'
+import { formatGuid } from '@bis/hyperv-types/struct'
+import type { ReadBytes } from '../byte-source.ts'
+import { viewOf } from '../byte-source.ts'
 import { crc32 } from './crc32.ts'
-import { readGuid } from './guid.ts'
 
 /** One partition; offsets and sizes in bytes. */
 export interface Partition {
@@ -101,7 +101,7 @@ function gptEntry(entry: Uint8Array, number: number, blockSize: number): Partiti
   const view = viewOf(entry)
   const first = Number(view.getBigUint64(32, true))
   const last = Number(view.getBigUint64(40, true))
-  const type = readGuid(entry, 0)
+  const type = formatGuid(entry)
   const label = new TextDecoder('utf-16le').decode(entry.subarray(56, 128)).replace(/\0[\s\S]*$/, '')
   return {
     number,

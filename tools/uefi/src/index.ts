@@ -1,0 +1,7 @@
+export { type ReadBytes, viewOf } from './byte-source.ts'
+export { byteReader, type DiskContents, type FoundVolume, readDiskContents } from './disk-contents.ts'
+export { type FatFile, FatVolume } from './fat/fat-volume.ts'
+export { makeFat16, type NewFile } from './fat/fat-writer.ts'
+export { crc32 } from './gpt/crc32.ts'
+export { type NewPartition, writeGpt } from './gpt/gpt-writer.ts'
+export { type Partition, type PartitionTable, readPartitionTable } from './gpt/partition-table.ts'

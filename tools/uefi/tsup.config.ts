@@ -1,0 +1,3 @@
+import { library } from '@bis/build/tsup'
+
+export default library()
