@@ -292,7 +292,7 @@ export abstract class IntegrationComponent implements VspDevice {
   }
 
   #whyNot(): string {
-    if (this.#state === 'absent') return 'the guest has no driver for it'
+    if (this.#state === 'absent') return 'no driver of the guest has it open'
     if (this.#state === 'refused') return "the guest speaks none of the host's versions"
     return 'the guest has not answered the negotiation yet'
   }

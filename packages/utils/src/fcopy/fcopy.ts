@@ -37,6 +37,10 @@ export function fileCopyDriver({ fileCopy }: FileCopyOptions = {}, ringBytes = D
       return {
         onRequest: (request) => void session.serve(request.body).then((status) => request.respond(status)),
         onReset: () => void session.abandon(),
+        // The rest of a file is gone before the guest sleeps, unless a daemon that has something in hand must remove it.
+        async suspended() {
+          if (daemon.state !== 'asked' && daemon.state !== 'owing') await session.abandon()
+        },
         async dispose() {
           // A daemon that has something in hand is not waited for; one that has nothing is told to cancel.
           if (daemon.state !== 'idle') daemon.remove()

@@ -36,6 +36,7 @@ function attachment(component: IcComponent, handlers: IcHandlers): Attachment {
     async suspend() {
       await handlers.suspend?.()
       await component.close()
+      await handlers.suspended?.()
     },
     async resume() {
       await component.open()

@@ -11,8 +11,9 @@ export interface IcHandlers extends Pick<Attachment, 'shutdown'> {
   onNegotiated?(version: number): void
   /** The channel is closed or the host begins anew: requests not answered yet are void. */
   onReset?(): void
-  /** Before the channel is closed for a suspend, and after it is open again. */
+  /** Before the channel is closed for a suspend, when it is closed, and after it is open again. */
   suspend?(): Promise<void>
+  suspended?(): Promise<void>
   resume?(): Promise<void>
   dispose?(): Promise<void> | void
 }
