@@ -1,4 +1,4 @@
-import { systemClock } from '@bis/hyperv-types'
+import { ManualClock, systemClock } from '@bis/hyperv-types'
 import { describe, expect, it } from 'vitest'
 import { CaptureDirection, PcapngWriter } from './pcapng.ts'
 import type { ReplayOptions } from './replay-port.ts'
@@ -27,7 +27,7 @@ function listener(lan: VirtualSwitch) {
   const got: { n: number; vlan: number; length: number; at: number }[] = []
   const trunk = { mode: 'trunk', native: 0, allowed: [7] } as const
   const deliver = ({ bytes, offset, length, vlan }: SwitchFrame): void =>
-    void got.push({ n: bytes[offset + 14] ?? 0, vlan, length, at: performance.now() })
+    void got.push({ n: bytes[offset + 14] ?? 0, vlan, length, at: lan.clock.now() })
   lan.addPort({ name: 'listener', kind: 'host', vlan: trunk }, { takesChecksums: false, takesSegments: 0, deliver })
   return got
 }
@@ -54,11 +54,14 @@ describe('ReplayPort', () => {
   })
 
   it('keeps the rhythm of the capture, faster as asked, and one direction only', async () => {
-    const lan = new VirtualSwitch({ clock: systemClock })
+    const clock = new ManualClock()
+    const lan = new VirtualSwitch({ clock })
     const got = listener(lan)
-    await replay(lan, capture(8, 100), { speed: 5, only: 'in' }).play()
-    expect(got.map(({ n }) => n)).toEqual([0, 2, 4, 6])
-    expect((got[3]?.at ?? 0) - (got[0]?.at ?? 0)).toBeGreaterThan(110)
+    const start = clock.now()
+    const played = replay(lan, capture(8, 100), { speed: 5, only: 'in' }).play()
+    for (let ms = 0; ms < 200; ms++) await clock.advance(1)
+    await played
+    expect(got.map(({ n, at }) => [n, Math.round(at - start)])).toEqual([0, 2, 4, 6].map((n) => [n, n * 20]))
   })
 
   it('begins again until it is stopped', async () => {
