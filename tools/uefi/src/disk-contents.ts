@@ -20,6 +20,7 @@ export interface DiskContents {
 /** Reads any range of bytes of a disk, from `base` on; the disk itself reads whole blocks. */
 export function byteReader(disk: BlockDevice, base = 0): ReadBytes {
   return async (offset, length) => {
+    if (length === 0) return new Uint8Array(0)
     const { blockSize } = disk.geometry
     const from = base + offset
     const start = Math.floor(from / blockSize) * blockSize

@@ -1,3 +1,12 @@
+export { type BootDiskOptions, makeBootDisk } from './boot-disk.ts'
+export {
+  type Architecture,
+  type BootLoader,
+  type BootLoaderOptions,
+  findBootLoader,
+  LOADER_PATHS,
+} from './boot-loader.ts'
+export { BootLoaderError, type BootLoaderErrorCode } from './boot-loader-error.ts'
 export { type ReadBytes, viewOf } from './byte-source.ts'
 export { byteReader, type DiskContents, type FoundVolume, readDiskContents } from './disk-contents.ts'
 export { type FatFile, FatVolume } from './fat/fat-volume.ts'

@@ -1,5 +1,8 @@
 import type { ReadBytes } from '../byte-source.ts'
 import { viewOf } from '../byte-source.ts'
+import { findEntry, parseDirectory } from './fat-directory.ts'
+import type { FatGeometry } from './fat-geometry.ts'
+import { parseBootSector } from './fat-geometry.ts'
 
 /** A file of a FAT volume. */
 export interface FatFile {
@@ -9,31 +12,28 @@ export interface FatFile {
   readonly firstCluster: number
 }
 
-interface Geometry {
-  readonly bits: 12 | 16 | 32
-  readonly sectorSize: number
-  readonly clusterBytes: number
-  readonly clusterCount: number
-  readonly fatOffset: number
-  readonly fatBytes: number
-  readonly rootOffset: number
-  readonly rootBytes: number
-  readonly rootCluster: number
-  readonly dataOffset: number
-}
-
-/** Folders deeper than this, and more files than that, are not followed: the volume lies. */
+/** Folders deeper than this, more of their bytes, and more files than that, are not followed: the volume lies. */
 const MAX_DEPTH = 32
+const MAX_FOLDER_BYTES = 2 ** 25
 const MAX_FILES = 100_000
+/** Bytes of one folder: 65,536 entries. */
+const MAX_FOLDER = 2 ** 21
 const FAT_CHUNK = 4096
+
+/** The state of a walk over all folders. */
+interface Walk {
+  readonly files: FatFile[]
+  readonly visited: Set<number>
+  bytesLeft: number
+}
 
 /** Reads FAT12, FAT16 and FAT32 volumes (Microsoft's FAT specification, 1.03); nothing in them is believed unchecked. */
 export class FatVolume {
   readonly #read: ReadBytes
-  readonly #geometry: Geometry
+  readonly #geometry: FatGeometry
   readonly #fatChunks = new Map<number, Uint8Array>()
 
-  private constructor(read: ReadBytes, geometry: Geometry) {
+  private constructor(read: ReadBytes, geometry: FatGeometry) {
     this.#read = read
     this.#geometry = geometry
   }
@@ -51,37 +51,72 @@ export class FatVolume {
 
   /** Every file, folders first come first. */
   async files(): Promise<FatFile[]> {
-    const files: FatFile[] = []
-    const { bits, rootOffset, rootBytes, rootCluster } = this.#geometry
-    const root = bits === 32 ? await this.#readChain(rootCluster) : await this.#read(rootOffset, rootBytes)
-    await this.#walk(root, '', 0, files)
-    return files
+    const walk: Walk = { files: [], visited: new Set(), bytesLeft: MAX_FOLDER_BYTES }
+    await this.#walk(await this.#readRoot(), '', 0, walk)
+    return walk.files
   }
 
+  /**
+   * The file of a path, by long or short names of any case (`EFI/BOOT/BOOTX64.EFI`).
+   * @returns undefined when there is none, or it is a folder
+   */
+  async find(path: string): Promise<FatFile | undefined> {
+    const names = path.split('/')
+    const found: string[] = []
+    let folder = await this.#readRoot()
+    for (const [i, name] of names.entries()) {
+      const wantFolder = i < names.length - 1
+      const entry = findEntry(folder, name, wantFolder)
+      if (entry === undefined) return undefined
+      found.push(entry.name)
+      const firstCluster = this.#firstCluster(entry.firstCluster)
+      if (!wantFolder) return { path: found.join('/'), size: entry.size, firstCluster }
+      folder = await this.#readChain(firstCluster)
+    }
+    return undefined
+  }
+
+  /** A file's bytes; fewer than its size when its clusters end before. */
   async readFile(file: FatFile): Promise<Uint8Array> {
     return (await this.#readChain(file.firstCluster, file.size)).subarray(0, file.size)
   }
 
-  async #walk(folder: Uint8Array, prefix: string, depth: number, files: FatFile[]): Promise<void> {
+  #readRoot(): Promise<Uint8Array> {
+    const { bits, rootOffset, rootBytes, rootCluster } = this.#geometry
+    return bits === 32 ? this.#readChain(rootCluster) : this.#read(rootOffset, rootBytes)
+  }
+
+  async #walk(folder: Uint8Array, prefix: string, depth: number, walk: Walk): Promise<void> {
+    walk.bytesLeft -= folder.length
     for (const entry of parseDirectory(folder)) {
-      if (files.length >= MAX_FILES) return
+      if (walk.files.length >= MAX_FILES || walk.bytesLeft < 0) return
       const path = prefix + entry.name
-      if (!entry.isFolder) files.push({ path, size: entry.size, firstCluster: entry.firstCluster })
-      else if (depth < MAX_DEPTH)
-        await this.#walk(await this.#readChain(entry.firstCluster), `${path}/`, depth + 1, files)
+      const firstCluster = this.#firstCluster(entry.firstCluster)
+      if (!entry.isFolder) walk.files.push({ path, size: entry.size, firstCluster })
+      else if (depth < MAX_DEPTH && !walk.visited.has(firstCluster)) {
+        walk.visited.add(firstCluster)
+        await this.#walk(await this.#readChain(firstCluster), `${path}/`, depth + 1, walk)
+      }
     }
   }
 
-  /** The clusters of a chain, up to `limit` bytes; runs of neighbours are read at once. A loop ends at the volume's size. */
-  async #readChain(first: number, limit = 2 ** 24): Promise<Uint8Array> {
+  /** The upper half of an entry's cluster number means something else on FAT12 and FAT16. */
+  #firstCluster(cluster: number): number {
+    return this.#geometry.bits === 32 ? cluster : cluster % 65_536
+  }
+
+  /** The clusters of a chain, up to `limit` bytes; runs of neighbours are read at once. A loop ends it. */
+  async #readChain(first: number, limit = MAX_FOLDER): Promise<Uint8Array> {
     const { clusterBytes, clusterCount, dataOffset } = this.#geometry
     const wanted = Math.min(Math.ceil(limit / clusterBytes), clusterCount)
     const parts: Uint8Array[] = []
+    const starts = new Set<number>()
     let taken = 0
-    for (let cluster = first; taken < wanted && this.#isCluster(cluster); ) {
+    for (let cluster = first; taken < wanted && this.#isCluster(cluster) && !starts.has(cluster); ) {
+      starts.add(cluster)
       let run = 1
       let next = await this.#nextCluster(cluster)
-      while (next === cluster + run && taken + run < wanted) {
+      while (next === cluster + run && taken + run < wanted && this.#isCluster(next)) {
         run++
         next = await this.#nextCluster(cluster + run - 1)
       }
@@ -124,95 +159,6 @@ export class FatVolume {
     }
     return chunk
   }
-}
-
-function parseBootSector(sector: Uint8Array, size: number): Geometry | undefined {
-  const view = viewOf(sector)
-  const sectorSize = view.getUint16(11, true)
-  const clusterSectors = view.getUint8(13)
-  const reserved = view.getUint16(14, true)
-  const fats = view.getUint8(16)
-  const rootBytes = view.getUint16(17, true) * 32
-  const sectors = view.getUint16(19, true) || view.getUint32(32, true)
-  const fatSectors = view.getUint16(22, true) || view.getUint32(36, true)
-  if (view.getUint16(510, true) !== 0xaa55) return undefined
-  if (![512, 1024, 2048, 4096].includes(sectorSize) || !isPowerOfTwo(clusterSectors)) return undefined
-  if (reserved === 0 || fats === 0 || fats > 2 || fatSectors === 0 || sectors * sectorSize > size) return undefined
-  const rootOffset = (reserved + fats * fatSectors) * sectorSize
-  const dataOffset = rootOffset + Math.ceil(rootBytes / sectorSize) * sectorSize
-  const clusterBytes = clusterSectors * sectorSize
-  const clusterCount = Math.floor((sectors * sectorSize - dataOffset) / clusterBytes)
-  if (clusterCount <= 0) return undefined
-  const bits = clusterCount < 4085 ? 12 : clusterCount < 65_525 ? 16 : 32
-  const fatBytes = fatSectors * sectorSize
-  if (fatBytes * 8 < (clusterCount + 2) * bits) return undefined
-  const rootCluster = view.getUint32(44, true)
-  const fatOffset = reserved * sectorSize
-  return {
-    bits,
-    sectorSize,
-    clusterBytes,
-    clusterCount,
-    fatOffset,
-    fatBytes,
-    rootOffset,
-    rootBytes,
-    rootCluster,
-    dataOffset,
-  }
-}
-
-interface DirectoryEntry {
-  readonly name: string
-  readonly isFolder: boolean
-  readonly size: number
-  readonly firstCluster: number
-}
-
-function* parseDirectory(bytes: Uint8Array): Generator<DirectoryEntry> {
-  const view = viewOf(bytes)
-  let longName = ''
-  for (let at = 0; at + 32 <= bytes.length; at += 32) {
-    const lead = view.getUint8(at)
-    const attributes = view.getUint8(at + 11)
-    if (lead === 0) return
-    if (lead === 0xe5) longName = ''
-    else if (attributes === 0x0f) longName = longNamePart(view, at) + (lead & 0x40 ? '' : longName)
-    else {
-      const name = longName === '' ? shortName(bytes, at) : longName
-      longName = ''
-      if ((attributes & 0x08) !== 0 || lead === 0x2e) continue
-      yield {
-        name,
-        isFolder: (attributes & 0x10) !== 0,
-        size: view.getUint32(at + 28, true),
-        firstCluster: view.getUint16(at + 20, true) * 65_536 + view.getUint16(at + 26, true),
-      }
-    }
-  }
-}
-
-const LONG_NAME_OFFSETS = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30]
-
-function longNamePart(view: DataView, at: number): string {
-  let part = ''
-  for (const offset of LONG_NAME_OFFSETS) {
-    const unit = view.getUint16(at + offset, true)
-    if (unit === 0 || unit === 0xffff) break
-    part += String.fromCharCode(unit)
-  }
-  return part
-}
-
-function shortName(bytes: Uint8Array, at: number): string {
-  const text = (from: number, to: number): string =>
-    new TextDecoder('latin1').decode(bytes.subarray(at + from, at + to)).trimEnd()
-  const extension = text(8, 11)
-  return extension === '' ? text(0, 8) : `${text(0, 8)}.${extension}`
-}
-
-function isPowerOfTwo(value: number): boolean {
-  return value > 0 && (value & (value - 1)) === 0
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

@@ -17,10 +17,14 @@ export interface Partition {
 export interface PartitionTable {
   readonly scheme: 'GPT' | 'MBR' | 'none'
   readonly partitions: readonly Partition[]
+  /** What is wrong with a GPT: the primary when the backup was read; both when neither could be. */
+  readonly damage?: string
 }
 
+export const EFI_SYSTEM_PARTITION = 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b'
+
 const GPT_TYPES: Readonly<Record<string, string>> = {
-  'c12a7328-f81f-11d2-ba4b-00a0c93ec93b': 'efi',
+  [EFI_SYSTEM_PARTITION]: 'efi',
   '83bd6b9d-7f41-11dc-be0b-001560b84f0f': 'freebsd-boot',
   '516e7cb4-6ecf-11d6-8ff8-00022d09712b': 'freebsd',
   '516e7cb5-6ecf-11d6-8ff8-00022d09712b': 'freebsd-swap',
@@ -46,6 +50,9 @@ const MBR_TYPES: Readonly<Record<number, string>> = {
   239: 'efi',
 }
 
+/** MBR type of the one partition that keeps older systems off a GPT. */
+const PROTECTIVE = 0xee
+
 /** A table larger than this is not believed. */
 const MAX_ENTRIES = 1024
 
@@ -56,38 +63,43 @@ export async function readPartitionTable(
   diskSize: number,
 ): Promise<PartitionTable> {
   if (diskSize < 2 * blockSize) return { scheme: 'none', partitions: [] }
-  const gpt =
-    (await readGpt(read, blockSize, diskSize, blockSize)) ??
-    (await readGpt(read, blockSize, diskSize, diskSize - blockSize))
-  if (gpt !== undefined) return { scheme: 'GPT', partitions: gpt }
+  const primary = await readGpt(read, blockSize, diskSize, blockSize)
+  if (typeof primary === 'object') return { scheme: 'GPT', partitions: primary }
+  const backup = await readGpt(read, blockSize, diskSize, diskSize - blockSize)
+  const damage = `primary: ${primary}${typeof backup === 'object' ? '' : `; backup: ${backup}`}`
+  if (typeof backup === 'object') return { scheme: 'GPT', partitions: backup, damage }
   const mbr = await read(0, blockSize)
   if (mbr[510] !== 0x55 || mbr[511] !== 0xaa) return { scheme: 'none', partitions: [] }
   const partitions = readMbr(mbr, blockSize, diskSize)
-  return { scheme: partitions.length > 0 ? 'MBR' : 'none', partitions }
+  const meant = viewOf(mbr).getUint8(446 + 4) === PROTECTIVE ? { damage } : {}
+  return { scheme: partitions.length > 0 ? 'MBR' : 'none', partitions, ...meant }
 }
 
+/** The partitions, or what is wrong with this copy of the table (UEFI specification 2.10, 5.3.2). */
 async function readGpt(
   read: ReadBytes,
   blockSize: number,
   diskSize: number,
   at: number,
-): Promise<Partition[] | undefined> {
+): Promise<Partition[] | string> {
   const header = await read(at, blockSize)
   const view = viewOf(header)
   const headerSize = view.getUint32(12, true)
-  if (new TextDecoder('latin1').decode(header.subarray(0, 8)) !== 'EFI PART') return undefined
-  if (headerSize < 92 || headerSize > blockSize) return undefined
+  if (new TextDecoder('latin1').decode(header.subarray(0, 8)) !== 'EFI PART') return 'no header'
+  if (headerSize < 92 || headerSize > blockSize) return `a header of ${headerSize} bytes`
   const checked = header.slice(0, headerSize)
   checked.fill(0, 16, 20)
-  if (crc32(checked) !== view.getUint32(16, true)) return undefined
+  if (crc32(checked) !== view.getUint32(16, true)) return 'the CRC of the header is wrong'
+  const block = Number(view.getBigUint64(24, true))
+  if (block * blockSize !== at) return `a header for block ${block} at block ${at / blockSize}`
   const entryOffset = Number(view.getBigUint64(72, true)) * blockSize
   const count = view.getUint32(80, true)
   const entrySize = view.getUint32(84, true)
-  if (count > MAX_ENTRIES || entrySize < 128 || entrySize > 4096) return undefined
+  if (count > MAX_ENTRIES || entrySize < 128 || entrySize > 4096) return `${count} entries of ${entrySize} bytes`
   const length = Math.ceil((count * entrySize) / blockSize) * blockSize
-  if (entryOffset + length > diskSize) return undefined
+  if (entryOffset + length > diskSize) return 'its entries lie behind the end of the disk'
   const entries = (await read(entryOffset, length)).subarray(0, count * entrySize)
-  if (crc32(entries) !== view.getUint32(88, true)) return undefined
+  if (crc32(entries) !== view.getUint32(88, true)) return 'the CRC of the entries is wrong'
   const partitions: Partition[] = []
   for (let index = 0; index < count; index++) {
     const partition = gptEntry(entries.subarray(index * entrySize, (index + 1) * entrySize), index + 1, blockSize)
