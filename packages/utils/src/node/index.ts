@@ -1,4 +1,8 @@
 export { type FileCopyFolderOptions, fileCopyFolder } from './file-copy-folder.ts'
+export { type FreezeMountsOptions, freezeMounts, selectMountsNow } from './freeze-mounts.ts'
+export { linuxMountFacts } from './mount-facts.ts'
+export { type Mount, parseMountTable } from './mount-table.ts'
 export { openCharacterDevice } from './open-character-device.ts'
 export { programHook } from './program-hook.ts'
+export { type MountFacts, type MountSelection, selectMounts } from './select-mounts.ts'
 export { type CharacterDeviceServer, serveCharacterDevice } from './serve-character-device.ts'
