@@ -1,15 +1,6 @@
-import { execFile } from 'node:child_process'
-import type { Logger, LogLevel } from '@bis/hyperv-types'
 import { runKvpDaemon } from '@bis/kvp/node'
 import type { Command } from '../command.ts'
-
-/** Priorities of syslog(3) for our levels. */
-const PRIORITIES: Readonly<Record<LogLevel, string>> = {
-  error: 'err',
-  warning: 'warning',
-  info: 'info',
-  debug: 'debug',
-}
+import { daemonLog, endBySignal, LOG_OPTIONS } from '../daemon.ts'
 
 /** `bis kvpd`: the KVP daemon of a guest. */
 export const kvpd: Command = {
@@ -29,18 +20,16 @@ export const kvpd: Command = {
       value: 'PROGRAM',
       help: 'sets addresses in place of bis; gets the paths of configuration files',
     },
-    syslog: { type: 'boolean', help: 'log to syslog by logger(1), not to standard output' },
     durable: { type: 'boolean', help: 'wait for the disk after each change' },
-    verbose: { type: 'boolean', short: 'v', help: 'log debug lines too' },
+    ...LOG_OPTIONS,
   },
   details: 'Runs in the foreground until SIGTERM. A systemd unit and an rc.d script are in the folder etc of @bis/kvp.',
   async run(args, signal) {
     const folder = args.text('dir')
     const device = args.text('device')
-    const log = args.flag('syslog') ? syslog(args.flag('verbose')) : standardOutput(args.flag('verbose'))
     await runKvpDaemon({
       signal,
-      log,
+      log: daemonLog('bis-kvpd', args),
       ...(folder === undefined ? {} : { folder }),
       ...(device === undefined ? {} : { device }),
       create: args.flag('shared') ? 'shared' : 'private',
@@ -48,24 +37,6 @@ export const kvpd: Command = {
       durable: args.flag('durable'),
     })
     // A read of the device waits in a thread that nothing can end but the end of the process, as the signal asked for.
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.removeAllListeners(name)
-    process.kill(process.pid, 'SIGTERM')
+    endBySignal()
   },
-}
-
-function standardOutput(verbose: boolean): Logger {
-  return {
-    log(level, text) {
-      if (level !== 'debug' || verbose) process.stdout.write(`${level}: ${text}\n`)
-    },
-  }
-}
-
-function syslog(verbose: boolean): Logger {
-  return {
-    log(level, text) {
-      if (level === 'debug' && !verbose) return
-      execFile('logger', ['-t', 'bis-kvpd', '-p', `daemon.${PRIORITIES[level]}`, '--', text], () => undefined)
-    },
-  }
 }
