@@ -17,6 +17,7 @@ import { nmi } from './probes/nmi.ts'
 import { pae } from './probes/pae.ts'
 import { ports } from './probes/ports.ts'
 import { scatterGather } from './probes/scatter-gather.ts'
+import { secureBoot } from './probes/secure-boot.ts'
 import { signalOptimisation } from './probes/signal-opt.ts'
 import { srIov } from './probes/sr-iov.ts'
 import { staticIp } from './probes/static-ip.ts'
@@ -58,7 +59,7 @@ export const FEATURES: readonly Feature[] = [
   { id: 'file-copy', title: 'File copy from host to guest', hostFrom: '2012r2', probe: fileCopy },
   { id: 'gen2', title: 'Generation 2 machines', hostFrom: '2012r2', probe: gen2, absent: gen1Only },
   { id: 'uefi', title: 'Boot using UEFI', hostFrom: '2012r2' },
-  { id: 'secure-boot', title: 'Secure Boot', hostFrom: '2016' },
+  { id: 'secure-boot', title: 'Secure Boot', hostFrom: '2016', probe: secureBoot },
   { id: 'ata-disengage', title: 'ATA driver steps aside', hostFrom: '2008r2', probe: ataDisengage },
   { id: 'ports-8.4-9.x', title: 'Drivers and daemon as ports', hostFrom: '2008r2', probe: ports },
   { id: 'modules', title: 'Five kernel modules, loadable', hostFrom: '2008r2', probe: modules },
