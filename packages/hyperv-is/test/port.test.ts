@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ADDITIONS, expandPackageList, PACKAGE_LIST, RELEASES, releaseProfile } from '../src/index.ts'
 import { checkPort, deinstallPort, installPort, stagedModules } from '../src/node/index.ts'
-import { makeRoot, snapshot } from './root-folders.ts'
+import { makeReadOnly, makeRoot, snapshot } from './root-folders.ts'
 
 const roots: string[] = []
 afterEach(async () => {
@@ -191,10 +191,15 @@ describe('what cannot be done is refused and changes nothing', () => {
     await expect(deinstallPort({ root: path, release: '9.2' })).rejects.toMatchObject({ code: 'other-release' })
   })
 
-  it.skipIf(process.getuid?.() === 0)('a root folder that is read-only', async () => {
+  it('a root folder that is read-only', async () => {
     const path = await root()
-    await chmod(join(path, 'boot'), 0o555)
-    await expect(installPort({ root: path, release: '9.1' })).rejects.toMatchObject({ code: 'read-only' })
-    await chmod(join(path, 'boot'), 0o755)
+    const before = await snapshot(path)
+    const end = await makeReadOnly(path)
+    try {
+      await expect(installPort({ root: path, release: '9.1' })).rejects.toMatchObject({ code: 'read-only' })
+      expect(await snapshot(path)).toEqual(before)
+    } finally {
+      await end()
+    }
   })
 })

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -34,4 +35,18 @@ export async function snapshot(root: string): Promise<Record<string, string>> {
     else all[name] = `${((await stat(path)).mode & 0o777).toString(8)} ${await readFile(path, 'base64')}`
   }
   return all
+}
+
+/** Lets nobody write below the root folder: by a mount for the superuser, whom modes do not stop. @returns how to end it */
+export async function makeReadOnly(root: string): Promise<() => Promise<void>> {
+  if (process.getuid?.() === 0) {
+    execFileSync('mount', ['--bind', root, root])
+    execFileSync('mount', ['-o', 'remount,bind,ro', root])
+    return async () => void execFileSync('umount', [root])
+  }
+  const folders = ['', 'boot', 'etc'].map((name) => join(root, name))
+  for (const folder of folders) await chmod(folder, 0o555)
+  return async () => {
+    for (const folder of folders) await chmod(folder, 0o755)
+  }
 }
