@@ -1,6 +1,5 @@
 import type { RamDisk } from '@bis/host'
-import type { BlockDevice } from '@bis/hyperv-types'
-import { makeFat16, readDiskContents, writeGpt } from '@bis/uefi'
+import { findBootLoader, LOADER_PATHS, makeFat16, writeGpt } from '@bis/uefi'
 import type { SecureBootVariables, SignatureDatabase } from '@bis/uefi/secure-boot'
 import {
   createIdentity,
@@ -18,7 +17,6 @@ import { want } from '../feature.ts'
 import { controllerWith, disk, MIB, pattern, powerOn, ramDisk } from '../guest.ts'
 
 const EFI_SYSTEM = 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b'
-const LOADER = 'EFI/BOOT/BOOTX64.EFI'
 const OWNER = 'b1500000-0000-4000-8000-000000000010'
 const DISK_MIB = 8
 const FIRST_BLOCK = 2048
@@ -44,17 +42,9 @@ type Verdict = ReturnType<typeof verifyLoader>
 async function bootVerdict(cell: ProbeCell, loader: Uint8Array, variables: SecureBootVariables): Promise<Verdict> {
   const devices = [controllerWith(cell, await bootDisk(loader))]
   await using machine = await powerOn(cell, { generation: 2, devices })
-  const bytes = await readLoader(disk(machine))
+  const { bytes } = await findBootLoader(disk(machine))
   want(bytes.length === loader.length, `the loader has ${bytes.length} bytes, ${loader.length} were written`)
   return verifyLoader(bytes, variables)
-}
-
-async function readLoader(from: BlockDevice): Promise<Uint8Array> {
-  const { volumes } = await readDiskContents(from)
-  const system = volumes.find(({ partition }) => partition?.type === 'efi')
-  const file = system?.files.find(({ path }) => path === LOADER)
-  want(system !== undefined && file !== undefined, `no ${LOADER} on ${from.name}`)
-  return system.volume.readFile(file)
 }
 
 async function bootDisk(loader: Uint8Array): Promise<RamDisk> {
@@ -64,7 +54,7 @@ async function bootDisk(loader: Uint8Array): Promise<RamDisk> {
     { type: EFI_SYSTEM, id, label: 'EFI system', first: FIRST_BLOCK, last: LAST_BLOCK },
   ])
   const size = (LAST_BLOCK - FIRST_BLOCK + 1) * 512
-  bytes.set(makeFat16(size, 'EFISYS', [{ path: LOADER, data: loader }], FIRST_BLOCK), FIRST_BLOCK * 512)
+  bytes.set(makeFat16(size, 'EFISYS', [{ path: LOADER_PATHS.x64, data: loader }], FIRST_BLOCK), FIRST_BLOCK * 512)
   const medium = ramDisk(DISK_MIB)
   await medium.write(0, bytes)
   return medium
