@@ -18,6 +18,7 @@ export class FrameMessage {
   checksum = -1
   /** Tag control information, -1 for none. */
   vlan = -1
+  /** Signed, as are all hashes here. */
   hash = 0
   hashType = 0
   /** `PacketIdFlag` bits. */
@@ -70,7 +71,7 @@ export class FrameMessage {
   #take(type: number, word: number): void {
     if (type === PpiType.TCPIP_CHECKSUM) this.checksum = word
     else if (type === PpiType.IEEE_8021Q) this.vlan = vlanTci(word)
-    else if (type === PpiType.HASH_VALUE) this.hash = word
+    else if (type === PpiType.HASH_VALUE) this.hash = word | 0
     else if (type === PpiType.HASH_INFO) this.hashType = word
     else if (type === PPI_PACKET_ID) this.idFlags = (word >>> 8) & 0xff
   }

@@ -192,7 +192,8 @@ export class HnInterface implements EthernetInterface {
     const { queues } = session
     const count = queues.length
     let hash = 0
-    if (count > 1) hash = offload !== undefined && offload.hash !== 0 ? offload.hash : this.#hash(bytes, offset, length)
+    if (count > 1)
+      hash = offload !== undefined && offload.hash !== 0 ? offload.hash | 0 : this.#hash(bytes, offset, length)
     const queue = queues[count === 1 ? 0 : session.table.channelOf(hash, count)]
     return queue === undefined ? TransmitStatus.down : queue.transmit(bytes, offset, length, offload, hash)
   }

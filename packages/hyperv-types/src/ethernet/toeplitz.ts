@@ -8,12 +8,14 @@ export const DEFAULT_RSS_KEY: readonly number[] = [
   0x01, 0xfa,
 ]
 
+/** Two IPv4 addresses and two ports. */
+const IPV4_FLOW = 12
 /** Longest input: two IPv6 addresses and two ports. */
 const MOST_INPUT = 36
 
 /**
  * The Toeplitz hash of receive-side scaling with one key. A table of 256 results for each input byte makes a hash one
- * look-up per byte. Source: Microsoft's "RSS hashing functions" and its verification suite.
+ * look-up per byte. Hashes are signed: half of the unsigned ones would be an object each. Source: Microsoft's "RSS hashing functions" and its verification suite.
  */
 export class Toeplitz {
   /** Signed, as script's bitwise operators work. */
@@ -35,23 +37,26 @@ export class Toeplitz {
     }
   }
 
-  /** Hash of `length` bytes of input taken as they lie in `bytes`, continuing at `position` of the input. */
+  /** Hash, signed, of `length` bytes of input taken as they lie in `bytes`, continuing at `position` of the input. */
   add(hash: number, position: number, bytes: Uint8Array, at: number, length: number): number {
-    let result = hash
-    for (let i = 0; i < length; i++) result ^= this.#table[(position + i) * 256 + (bytes[at + i] ?? 0)] ?? 0
-    return result >>> 0
+    const table = this.#table
+    let result = hash | 0
+    for (let i = 0; i < length; i++) result ^= table[(position + i) * 256 + (bytes[at + i] ?? 0)] ?? 0
+    return result
   }
 
-  /** Hash of addresses and, when asked for, ports. The frame must be IP, with a transport header when ports are. */
+  /** Hash, signed, of addresses and, when asked for, ports. The frame must be IP, with a transport header when ports are. */
   ofFlow(bytes: Uint8Array, headers: FrameHeaders, withPorts: boolean): number {
     const { ipVersion, ipAt, transportAt } = headers
+    // Without IP options all of it lies together.
+    if (withPorts && ipVersion === 4 && transportAt === ipAt + 20) return this.add(0, 0, bytes, ipAt + 12, IPV4_FLOW)
     const addressBytes = ipVersion === 4 ? 8 : 32
     const hash = this.add(0, 0, bytes, ipVersion === 4 ? ipAt + 12 : ipAt + 8, addressBytes)
     return withPorts ? this.add(hash, addressBytes, bytes, transportAt, 4) : hash
   }
 
   /**
-   * Hash of a frame's flow: addresses, and ports for TCP (and UDP when `udp` is set) unless it is a fragment.
+   * Hash, signed, of a frame's flow: addresses, and ports for TCP (and UDP when `udp` is set) unless it is a fragment.
    * @returns 0 for frames that are not IP
    */
   ofFrame(bytes: Uint8Array, headers: FrameHeaders, udp: boolean): number {

@@ -32,7 +32,7 @@ export interface FrameOffload {
   transportOffset: number
   /** Tag control information (priority << 13 | DEI << 12 | VLAN id), or -1 for none. */
   vlan: number
-  /** Hash of the frame's flow, unsigned; frames of one hash stay in order. 0: the interface looks at the frame. */
+  /** Hash of the frame's flow, 32 bits, best signed; frames of one hash stay in order. 0: the interface looks at the frame. */
   hash: number
 }
 
@@ -60,7 +60,7 @@ export interface ReceivedFrame {
   readonly checksum: number
   /** Tag control information, or -1 for an untagged frame. */
   readonly vlan: number
-  /** The host's hash of the flow, 0 when it gave none. */
+  /** The host's hash of the flow, 32 bits signed; 0 when it gave none. */
   readonly hash: number
   /** `RssHash` bits that say what was hashed. */
   readonly hashType: number

@@ -6,8 +6,8 @@ import type { Load } from './rows.ts'
 const TCP_AT = 34
 const HEADER_BYTES = 54
 const SEGMENT_BYTES = 1448
-/** So that every channel has some. */
-const FLOWS_PER_CHANNEL = 8
+/** The same for all numbers of channels, and enough that every channel has some. */
+const FLOWS = 128
 
 /** Address of NIC `n` of the bench. */
 export function macAddress(n: number): Uint8Array {
@@ -21,9 +21,9 @@ export interface Traffic {
 }
 
 /** What NIC 1 sends to NIC 2. Flows differ in their ports. */
-export function trafficOf(load: Load, frameBytes: number, channels: number): Traffic {
+export function trafficOf(load: Load, frameBytes: number): Traffic {
   if (load === 'frames') return { frames: [plainFrame(frameBytes)], offload: undefined }
-  const flows = load === 'flows' ? channels * FLOWS_PER_CHANNEL : 1
+  const flows = load === 'flows' ? FLOWS : 1
   const frames = Array.from({ length: flows }, (_, flow) => tcpFrame(frameBytes, 1024 + flow))
   if (load === 'flows') return { frames, offload: undefined }
   const segmentSize = load === 'tcp' ? 0 : SEGMENT_BYTES

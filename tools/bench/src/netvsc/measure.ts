@@ -39,7 +39,7 @@ interface Turn {
 /** Measures one network: all figures take turns, so that a noisy moment falls on all of them. */
 export async function measure(what: Measurement, c: CProgram | undefined): Promise<NetvscRow[]> {
   const { arrangement, sliceMilliseconds, loads } = what
-  const { memory, channels } = arrangement
+  const { memory } = arrangement
   await using network = await startNetwork(
     arrangement,
     loads.every(([load]) => load !== 'large-send-cut'),
@@ -48,7 +48,7 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
   const cRing = c?.start('one', C_PAYLOAD, C_ROUNDS, C_RING_BYTES)
   try {
     const stream = (load: Load, bytes: number, burst = load === 'flows' ? FLOWS_BURST : BURST) =>
-      new FrameStream(network.sender, network.receiver, trafficOf(load, bytes, channels), burst)
+      new FrameStream(network.sender, network.receiver, trafficOf(load, bytes), burst)
     const sending = []
     for (const [load, bytes] of loads) {
       const frames = await frameTurn(stream(load, bytes), sliceMilliseconds)

@@ -14,7 +14,7 @@ export interface Arrangement {
 }
 
 /**
- * - `frames`: plain frames; `flows`: TCP frames of eight flows for each channel, sums filled in; `tcp`: TCP over IPv4 whose checksum the sender leaves to the adapter;
+ * - `frames`: plain frames; `flows`: TCP frames of 128 flows, sums filled in; `tcp`: TCP over IPv4 whose checksum the sender leaves to the adapter;
  * - `large-send`: TCP that passes whole to a guest which takes coalesced frames;
  * - `large-send-cut`: TCP that the switch cuts into segments, as the receiver takes no others.
  */
