@@ -1,6 +1,6 @@
 import type { BlockDevice, EthernetInterface } from '@bis/hyperv-types'
 import { formatMac } from '@bis/hyperv-types/ethernet'
-import { readDiskContents } from '@bis/uefi'
+import { BootLoaderError, findBootLoader, readDiskContents } from '@bis/uefi'
 import { formatSize } from './size.ts'
 
 /** What the self-test of a device found; a failure is an error. */
@@ -24,9 +24,19 @@ export async function testDisk(disk: BlockDevice): Promise<SelfTest> {
     const found =
       table.scheme === 'none' ? 'no partition table' : `${table.scheme}, ${table.partitions.length} partitions`
     const text = `${formatSize(blockSize * blockCount)}, ${found}${volumes.length > 0 ? `, ${files} files on FAT` : ''}`
-    return { device: disk.name, passed: true, text }
+    return { device: disk.name, passed: true, text: `${text}${await loaderOf(disk)}` }
   } catch (error) {
     return { device: disk.name, passed: false, text: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+async function loaderOf(disk: BlockDevice): Promise<string> {
+  try {
+    const { path, bytes } = await findBootLoader(disk)
+    return `, UEFI loader ${path} (${formatSize(bytes.length)})`
+  } catch (error) {
+    if (error instanceof BootLoaderError) return ''
+    throw error
   }
 }
 

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeBootDisk } from '@bis/uefi'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BisProcess, bis } from './bis-process.ts'
 
@@ -58,6 +59,16 @@ describe('bis boot', () => {
     expect([onIde.status, onIde.stdout]).toEqual([0, expect.stringMatching(/^cd0 at ata0 /m)])
     const { status: usage, stderr: reason } = await bis('boot', '--root', 'worker', '--disk', `${iso},bus=ide`)
     expect([usage, reason]).toEqual([2, expect.stringContaining('never comes over VMBus')])
+  })
+
+  it('names the UEFI loader of a disk that has one', async () => {
+    const bootable = join(folder, 'bootable.img')
+    await writeFile(bootable, makeBootDisk([{ path: 'EFI/BOOT/BOOTX64.EFI', data: new Uint8Array(2048) }]))
+    const { stdout, status } = await bis('boot', '--disk', bootable)
+    expect(status).toBe(0)
+    expect(stdout).toMatch(
+      /^da0: ok: 4 MiB, GPT, 1 partitions, 1 files on FAT, UEFI loader EFI\/BOOT\/BOOTX64.EFI \(2 KiB\)$/m,
+    )
   })
 
   it('tells the same as JSON', async () => {

@@ -11,14 +11,14 @@ describe('bis features', () => {
       '--only',
       'scatter-gather',
       '--only',
-      'uefi',
+      'video',
       '--only',
       'trim',
     ]
     const { status, stdout, stderr } = await bis('features', ...cell)
     expect([status, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(/^Feature +Host from +9\.3\nScatter\/gather list +2008r2 +yes\nTRIM +2012 +not offered\n/)
-    expect(stdout).toMatch(/^Boot using UEFI +2012r2 +not built yet$/m)
+    expect(stdout).toMatch(/^Hyper-V specific video +2008r2 +not built yet$/m)
     expect(stdout).toMatch(/of 3 cells 1 works, 1 not offered, 1 not built yet, 0 fails\n$/)
     const { cells } = JSON.parse((await bis('features', '--json', ...cell)).stdout)
     expect(cells[0]).toMatchObject({

@@ -24,6 +24,7 @@ import { staticIp } from './probes/static-ip.ts'
 import { storageSubchannel } from './probes/storage-subchannel.ts'
 import { tcpOffload } from './probes/tcp-offload.ts'
 import { noTrim, trim } from './probes/trim.ts'
+import { noUefi, uefi } from './probes/uefi.ts'
 import { vhdxResize } from './probes/vhdx-resize.ts'
 import { virtualFibreChannel } from './probes/virtual-fc.ts'
 import { vlan } from './probes/vlan.ts'
@@ -58,7 +59,7 @@ export const FEATURES: readonly Feature[] = [
   { id: 'pae', title: 'PAE kernel', hostFrom: '2008r2', probe: pae },
   { id: 'file-copy', title: 'File copy from host to guest', hostFrom: '2012r2', probe: fileCopy },
   { id: 'gen2', title: 'Generation 2 machines', hostFrom: '2012r2', probe: gen2, absent: gen1Only },
-  { id: 'uefi', title: 'Boot using UEFI', hostFrom: '2012r2' },
+  { id: 'uefi', title: 'Boot using UEFI', hostFrom: '2012r2', probe: uefi, absent: noUefi },
   { id: 'secure-boot', title: 'Secure Boot', hostFrom: '2016', probe: secureBoot },
   { id: 'ata-disengage', title: 'ATA driver steps aside', hostFrom: '2008r2', probe: ataDisengage },
   { id: 'ports-8.4-9.x', title: 'Drivers and daemon as ports', hostFrom: '2008r2', probe: ports },
