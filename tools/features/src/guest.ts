@@ -4,6 +4,7 @@ import { diskUnit, Host, hostRelease, NetworkAdapter, RamDisk, scsiController, V
 import { BouncedDisk, guestOptions, StartQueue } from '@bis/hyperv-is'
 import type { BlockDevice, Channel, Driver, EthernetInterface } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
+import type { GuestServerOptions } from '@bis/kvp'
 import { guestServer, kvpDriver } from '@bis/kvp'
 import type { MachineOptions } from '@bis/machine'
 import { Machine } from '@bis/machine'
@@ -12,6 +13,7 @@ import { netvscDriver } from '@bis/netvsc'
 import type { KernelModule } from '@bis/newbus'
 import type { ScsiDisk } from '@bis/storvsc'
 import { storvsc } from '@bis/storvsc'
+import type { FileCopyOptions } from '@bis/utils'
 import { utilsDrivers } from '@bis/utils'
 import type { ProbeCell } from './feature.ts'
 import { want } from './feature.ts'
@@ -21,10 +23,14 @@ const SCSI_INSTANCE = 'f8b3781a-1e82-4818-a1c3-63d806ec15bb'
 const dependencies = ['hv_vmbus']
 
 /** The five modules, all drivers in them. */
-export function allModules(settings: Partial<NetvscSettings> = {}): readonly KernelModule[] {
+export function allModules(
+  settings: Partial<NetvscSettings> = {},
+  files: Pick<GuestServerOptions, 'pools'> & FileCopyOptions = {},
+): readonly KernelModule[] {
+  const utils = [...utilsDrivers(files), kvpDriver({ daemon: guestServer(files) })]
   return [
     { name: 'hv_ata_pci_disengage', drivers: [ataDisengage() as unknown as Driver] },
-    { name: 'hv_utils', drivers: [...utilsDrivers(), kvpDriver({ daemon: guestServer() })], dependencies },
+    { name: 'hv_utils', drivers: utils, dependencies },
     { name: 'hv_storvsc', drivers: [storvsc()], dependencies },
     { name: 'hv_netvsc', drivers: [netvscDriver(settings)], dependencies },
   ]

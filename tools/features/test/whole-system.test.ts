@@ -1,12 +1,18 @@
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { HostReleaseName } from '@bis/host'
 import { diskUnit, hostRelease, IntegrationServices } from '@bis/host'
 import type { ReleaseName } from '@bis/hyperv-is'
 import { RELEASE_PROFILES, RELEASES } from '@bis/hyperv-is'
 import type { BlockDevice, EthernetInterface } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
-import { describe, expect, it } from 'vitest'
+import { PoolFolder } from '@bis/kvp/node'
+import { fileCopyFolder } from '@bis/utils/node'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { until } from '../src/feature.ts'
 import {
+  allModules,
   collect,
   controllerWith,
   disk,
@@ -38,12 +44,31 @@ async function loop(running: () => boolean, step: (round: number) => Promise<voi
   return round
 }
 
+/** What keeps the process busy or listens, and the files that it has open. */
+async function held(): Promise<Record<string, number>> {
+  const all: Record<string, number> = { listeners: 0 }
+  for (const name of process.getActiveResourcesInfo()) all[name] = (all[name] ?? 0) + 1
+  for (const event of process.eventNames()) all['listeners'] = (all['listeners'] ?? 0) + process.listenerCount(event)
+  if (process.platform === 'linux') all['descriptors'] = (await readdir('/proc/self/fd')).length
+  return all
+}
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bis-whole-'))
+  await mkdir(join(folder, 'files'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe.each(RELEASES)('a whole %s guest', (release) => {
   it('works under mixed load, suspends, loses a NIC, shuts down when the host says so, and leaves nothing', async () => {
     const cell = { profile: RELEASE_PROFILES[release], host: HOSTS[release] }
-    const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = await held()
+    const pools = new PoolFolder({ folder: join(folder, 'pools'), create: 'private', lock: 'none' })
+    await pools.create()
+    const modules = allModules({}, { pools: pools.pools, fileCopy: fileCopyFolder({ root: join(folder, 'files') }) })
     await using lan = new Lan(cell)
     const peer = await lan.guest()
     const controller = controllerWith(cell, ramDisk())
@@ -51,7 +76,11 @@ describe.each(RELEASES)('a whole %s guest', (release) => {
     controller.target.attach({ path: 0, target: 0, lun: 1 }, diskUnit(ramDisk(), settings))
     const services = new IntegrationServices({ ...settings, clock: systemClock })
     const adapters = [lan.adapter(), lan.adapter()]
-    const machine = await powerOn(cell, { devices: [controller, ...services.components], processorCount: 2 })
+    const machine = await powerOn(cell, {
+      modules,
+      devices: [controller, ...services.components],
+      processorCount: 2,
+    })
     const [, second] = adapters.map((adapter) => machine.plug(adapter))
     await until(() => machine.kernel.interfaces.list().length === 2, 'both NICs')
     const { kernel, tree } = machine
@@ -73,7 +102,20 @@ describe.each(RELEASES)('a whole %s guest', (release) => {
         await services.kvp.set(0, 'Round', String(round))
         expect(await services.kvp.get(0, 'Round')).toBe(String(round))
       })
-      const work = [...kernel.disks.list().map(io), ...kernel.interfaces.list().map(traffic), keys]
+      const copies = loop(running, async (round) => {
+        if (services.fileCopy.state !== 'ready') return turn()
+        const bytes = Uint8Array.from({ length: 20_000 + round }, (_, i) => i & 0xff)
+        const read = async (offset: number, target: Uint8Array): Promise<void> =>
+          target.set(bytes.subarray(offset, offset + target.length))
+        await services.fileCopy.copy({
+          name: 'file',
+          folder: '/',
+          overwrite: true,
+          source: { size: bytes.length, read },
+        })
+        expect((await readFile(join(folder, 'files/file'))).length).toBe(bytes.length)
+      })
+      const work = [...kernel.disks.list().map(io), ...kernel.interfaces.list().map(traffic), keys, copies]
       const rounds = await Promise.all(work)
       expect(Math.min(...rounds)).toBeGreaterThan(0)
       await until(() => got.length === sent, `all ${sent} frames`)
@@ -102,9 +144,9 @@ describe.each(RELEASES)('a whole %s guest', (release) => {
     adapters[0]?.remove()
     expect(lan.switch.ports).toHaveLength(1)
     await peer.machine.powerOff()
-    await until(
-      () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length <= timers + 1,
-      'the end of every timer',
-    )
+    const files = await readdir(folder, { recursive: true })
+    const kept = ['files', ...(services.fileCopy.lastAnswer === undefined ? [] : ['files/file']), 'pools']
+    expect(files.sort()).toEqual([...kept, ...pools.pools.map((_, number) => `pools/.kvp_pool_${number}`)])
+    await vi.waitFor(async () => expect(await held()).toEqual(before), { timeout: 10_000 })
   }, 60_000)
 })
