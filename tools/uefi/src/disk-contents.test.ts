@@ -11,7 +11,7 @@ import { FatVolume } from './fat/fat-volume.ts'
 import { makeFat16 } from './fat/fat-writer.ts'
 import { crc32 } from './gpt/crc32.ts'
 import { writeGpt } from './gpt/gpt-writer.ts'
-import { readPartitionTable } from './gpt/partition-table.ts'
+import { EFI_SYSTEM_PARTITION, readPartitionTable } from './gpt/partition-table.ts'
 
 const run = promisify(execFile)
 const readerOf =
@@ -36,7 +36,7 @@ function disk(): Uint8Array {
   const last = bytes.length / 512 - 34
   writeGpt(bytes, 'b1500000-0000-4000-8000-000000000001', [
     {
-      type: 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b',
+      type: EFI_SYSTEM_PARTITION,
       id: 'b1500000-0000-4000-8000-000000000002',
       label: 'EFI system',
       first,

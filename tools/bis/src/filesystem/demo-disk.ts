@@ -1,5 +1,5 @@
 import type { NewFile } from '@bis/uefi'
-import { makeFat16, writeGpt } from '@bis/uefi'
+import { EFI_SYSTEM_PARTITION, makeFat16, writeGpt } from '@bis/uefi'
 import { sha256 } from './hash.ts'
 
 const BLOCK = 512
@@ -20,7 +20,7 @@ export function makeDemoDisk(): DemoDisk {
   const bytes = new Uint8Array(DISK_BYTES)
   writeGpt(bytes, 'b1500000-2014-4114-8000-000000000001', [
     {
-      type: 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b',
+      type: EFI_SYSTEM_PARTITION,
       id: 'b1500000-2014-4114-8000-000000000002',
       label: 'efiboot0',
       ...SYSTEM,
