@@ -1,5 +1,5 @@
-import type { BlockDevice } from '@bis/hyperv-types'
 import { BootLoaderError } from './boot-loader-error.ts'
+import type { ReadableDisk } from './byte-source.ts'
 import { byteReader } from './disk-contents.ts'
 import { findEfiBootImage } from './el-torito.ts'
 import type { FatFile } from './fat/fat-volume.ts'
@@ -53,7 +53,7 @@ interface Place {
  * @throws BootLoaderError what is missing or damaged
  * @throws DeviceError the disk could not be read
  */
-export async function findBootLoader(disk: BlockDevice, options: BootLoaderOptions = {}): Promise<BootLoader> {
+export async function findBootLoader(disk: ReadableDisk, options: BootLoaderOptions = {}): Promise<BootLoader> {
   const { architecture = 'x64', maxBytes = 2 ** 26 } = options
   const wanted = LOADER_PATHS[architecture]
   const complaints: BootLoaderError[] = []
@@ -82,7 +82,7 @@ export async function findBootLoader(disk: BlockDevice, options: BootLoaderOptio
   throw complaints.find(({ code }) => code === 'no-loader') ?? first ?? missing(disk, 'no-system-partition')
 }
 
-async function placesOf(disk: BlockDevice): Promise<readonly Place[]> {
+async function placesOf(disk: ReadableDisk): Promise<readonly Place[]> {
   const { blockSize, blockCount } = disk.geometry
   const size = blockSize * blockCount
   const image = blockSize === 2048 ? await findEfiBootImage(byteReader(disk), size) : undefined
@@ -106,20 +106,20 @@ async function placesOf(disk: BlockDevice): Promise<readonly Place[]> {
   throw missing(disk, scheme === 'none' ? 'no-partition-table' : 'no-system-partition')
 }
 
-function missing(disk: BlockDevice, code: 'no-partition-table' | 'no-system-partition'): BootLoaderError {
+function missing(disk: ReadableDisk, code: 'no-partition-table' | 'no-system-partition'): BootLoaderError {
   const what = code === 'no-partition-table' ? 'no partition table' : 'no EFI system partition within the disk'
   return new BootLoaderError(code, `${disk.name}: ${what}`)
 }
 
 /** Says also which other processors the volume has loaders for. */
-async function noLoader(disk: BlockDevice, volume: FatVolume, where: string, wanted: string): Promise<string> {
+async function noLoader(disk: ReadableDisk, volume: FatVolume, where: string, wanted: string): Promise<string> {
   const others: string[] = []
   for (const path of Object.values(LOADER_PATHS)) if ((await volume.find(path)) !== undefined) others.push(path)
   const rest = others.length === 0 ? '' : `; there is ${others.join(' and ')}, for other processors`
   return `${disk.name}: no ${wanted} on ${where}${rest}`
 }
 
-async function readLoader(disk: BlockDevice, volume: FatVolume, file: FatFile, maxBytes: number): Promise<Uint8Array> {
+async function readLoader(disk: ReadableDisk, volume: FatVolume, file: FatFile, maxBytes: number): Promise<Uint8Array> {
   const { path, size } = file
   if (size > maxBytes) {
     throw new BootLoaderError('loader-too-large', `${disk.name}: ${path} has ${size} bytes, more than ${maxBytes}`)

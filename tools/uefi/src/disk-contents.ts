@@ -1,5 +1,4 @@
-import type { BlockDevice } from '@bis/hyperv-types'
-import type { ReadBytes } from './byte-source.ts'
+import type { ReadableDisk, ReadBytes } from './byte-source.ts'
 import type { FatFile } from './fat/fat-volume.ts'
 import { FatVolume } from './fat/fat-volume.ts'
 import type { Partition, PartitionTable } from './gpt/partition-table.ts'
@@ -18,7 +17,7 @@ export interface DiskContents {
 }
 
 /** Reads any range of bytes of a disk, from `base` on; the disk itself reads whole blocks. */
-export function byteReader(disk: BlockDevice, base = 0): ReadBytes {
+export function byteReader(disk: ReadableDisk, base = 0): ReadBytes {
   return async (offset, length) => {
     if (length === 0) return new Uint8Array(0)
     const { blockSize } = disk.geometry
@@ -32,7 +31,7 @@ export function byteReader(disk: BlockDevice, base = 0): ReadBytes {
 }
 
 /** What is on a disk: its partition table, and the FAT volumes with their files. */
-export async function readDiskContents(disk: BlockDevice): Promise<DiskContents> {
+export async function readDiskContents(disk: ReadableDisk): Promise<DiskContents> {
   const { blockSize, blockCount } = disk.geometry
   const size = blockSize * blockCount
   const table = await readPartitionTable(byteReader(disk), blockSize, size)

@@ -7,7 +7,7 @@ export {
   LOADER_PATHS,
 } from './boot-loader.ts'
 export { BootLoaderError, type BootLoaderErrorCode } from './boot-loader-error.ts'
-export { type ReadBytes, viewOf } from './byte-source.ts'
+export { type ReadableDisk, type ReadBytes, viewOf } from './byte-source.ts'
 export { byteReader, type DiskContents, type FoundVolume, readDiskContents } from './disk-contents.ts'
 export { type FatFile, FatVolume } from './fat/fat-volume.ts'
 export { makeFat16, type NewFile } from './fat/fat-writer.ts'
