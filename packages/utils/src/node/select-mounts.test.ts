@@ -8,7 +8,7 @@ import type { MountFacts } from './select-mounts.ts'
 import { selectMounts } from './select-mounts.ts'
 
 const facts: MountFacts = {
-  device: (source) => (source === '/dev/mapper/vg-home' ? '/dev/dm-0' : source),
+  device: (source) => (source === '/dev/mapper/vg-data' ? '/dev/dm-0' : source),
   elsewhere: (device) => (/loop|sdi/.test(device) ? 'it is elsewhere' : undefined),
   isFolder: (point) => !point.endsWith('.conf'),
 }
@@ -27,14 +27,14 @@ tmpfs /run tmpfs rw 0 0
 /dev/sdd1 /win fuseblk rw 0 0
 server:/x /net nfs4 rw 0 0
 overlay /var/lib/docker/x overlay rw 0 0
-/dev/mapper/vg-home /home btrfs rw,subvol=/home 0 0
-/dev/dm-0 /home/.snapshots btrfs rw,subvol=/s 0 0
+/dev/mapper/vg-data /data btrfs rw,subvol=/data 0 0
+/dev/dm-0 /data/.snapshots btrfs rw,subvol=/s 0 0
 /dev/sda2 /srv/jail ext4 rw,relatime 0 0
 `
 
 it('[VS-03] each device is chosen once, the root last; what cannot be frozen is left out with its reason', () => {
   const { freeze, skipped } = select(TABLE)
-  expect(freeze).toEqual(['/home', '/with blank', '/'])
+  expect(freeze).toEqual(['/data', '/with blank', '/'])
   expect(skipped.map(({ point, why }) => `${point}: ${why}`)).toEqual([
     '/boot/efi: vfat cannot be frozen',
     '/snap/core/1: squashfs cannot be frozen',
@@ -43,7 +43,7 @@ it('[VS-03] each device is chosen once, the root last; what cannot be frozen is 
     '/cd: iso9660 cannot be frozen',
     '/archive: it is read-only',
     '/win: fuseblk cannot be frozen',
-    '/home/.snapshots: /dev/dm-0 is mounted at /home too',
+    '/data/.snapshots: /dev/dm-0 is mounted at /data too',
     '/srv/jail: /dev/sda2 is mounted at / too',
   ])
 })
@@ -63,7 +63,7 @@ it('[VS-03] a mount that another one hides is not frozen in its place', () => {
 })
 
 it('an excluded file system is not frozen by another of its mount points', () => {
-  expect(select(TABLE, ['/srv/jail', '/home/.snapshots']).freeze).toEqual(['/with blank'])
+  expect(select(TABLE, ['/srv/jail', '/data/.snapshots']).freeze).toEqual(['/with blank'])
 })
 
 it('[VS-03] a file system on what is on a loop device, or on another machine, counts as elsewhere', async () => {
