@@ -15,7 +15,8 @@ const MOST_INPUT = 36
 
 /**
  * The Toeplitz hash of receive-side scaling with one key. A table of 256 results for each input byte makes a hash one
- * look-up per byte. Hashes are signed: half of the unsigned ones would be an object each. Source: Microsoft's "RSS hashing functions" and its verification suite.
+ * look-up per byte. Hashes are signed: half of the unsigned ones would be an object each. Source: Microsoft's "RSS hashing
+ * functions" and its verification suite.
  */
 export class Toeplitz {
   /** Signed, as script's bitwise operators work. */

@@ -1,6 +1,6 @@
 import type { EthernetInterface } from '@bis/hyperv-types'
 import { TransmitStatus } from '@bis/hyperv-types'
-import type { Traffic } from './frames.ts'
+import type { Sent } from './frames.ts'
 
 /** Receive buffers on their way at most, of some 9000: a switch drops what a guest has no buffer for. */
 const WINDOW_SECTIONS = 4096
@@ -12,14 +12,14 @@ const PATIENCE_MS = 5000
 export class FrameStream {
   readonly #sender: EthernetInterface
   readonly #receiver: EthernetInterface
-  readonly #traffic: Traffic
+  readonly #traffic: readonly Sent[]
   readonly #burst: number
   #arrived = 0
   /** Bytes that arrive for each frame: more than were sent when it is cut into several. */
   #wanted = 0
 
   /** @param burst frames handed over at once */
-  constructor(sender: EthernetInterface, receiver: EthernetInterface, traffic: Traffic, burst: number) {
+  constructor(sender: EthernetInterface, receiver: EthernetInterface, traffic: readonly Sent[], burst: number) {
     this.#sender = sender
     this.#receiver = receiver
     this.#traffic = traffic
@@ -40,9 +40,9 @@ export class FrameStream {
   }
 
   async #learnWanted(): Promise<number> {
-    const { frames, offload } = this.#traffic
-    const length = frames[0]?.length ?? 0
-    if (offload === undefined || offload.segmentSize === 0) return length
+    const first = this.#traffic[0]
+    const length = first?.bytes.length ?? 0
+    if (first?.offload === undefined || first.offload.segmentSize === 0) return length
     this.#arrived = 0
     await this.#send(1)
     for (let before = -1; this.#arrived !== before || this.#arrived < length; ) {
@@ -53,9 +53,10 @@ export class FrameStream {
   }
 
   async #send(count: number): Promise<void> {
-    const { frames, offload } = this.#traffic
+    const traffic = this.#traffic
     const sender = this.#sender
-    const window = Math.floor(WINDOW_SECTIONS / Math.ceil((frames[0]?.length ?? 0) / SECTION_BYTES)) * this.#wanted
+    const window =
+      Math.floor(WINDOW_SECTIONS / Math.ceil((traffic[0]?.bytes.length ?? 0) / SECTION_BYTES)) * this.#wanted
     let sent = 0
     let next = 0
     while (sent < count) {
@@ -63,10 +64,11 @@ export class FrameStream {
       sender.beginBatch()
       let taken = 0
       while (taken < batch) {
-        const frame = frames[next]
-        if (frame === undefined || sender.transmit(frame, 0, frame.length, offload) !== TransmitStatus.sent) break
+        const frame = traffic[next]
+        if (frame === undefined) break
+        if (sender.transmit(frame.bytes, 0, frame.bytes.length, frame.offload) !== TransmitStatus.sent) break
         taken++
-        next = next + 1 === frames.length ? 0 : next + 1
+        next = next + 1 === traffic.length ? 0 : next + 1
       }
       sender.endBatch()
       sent += taken

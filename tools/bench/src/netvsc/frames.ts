@@ -1,6 +1,6 @@
 import type { FrameOffload } from '@bis/hyperv-types'
 import { TransmitChecksum } from '@bis/hyperv-types'
-import { finishIpv4Header, finishTransport, IpProtocol } from '@bis/hyperv-types/ethernet'
+import { FrameHeaders, finishIpv4Header, finishTransport, IpProtocol, Toeplitz } from '@bis/hyperv-types/ethernet'
 import type { Load } from './rows.ts'
 
 const TCP_AT = 34
@@ -8,27 +8,43 @@ const HEADER_BYTES = 54
 const SEGMENT_BYTES = 1448
 /** The same for all numbers of channels, and enough that every channel has some. */
 const FLOWS = 128
+/** Frames that a flow sends in a row, as TCP does: part of a window, about what one large send is cut into. */
+const TRAIN = 32
+
+const NO_OFFLOAD = { checksum: 0, segmentSize: 0, transportOffset: TCP_AT, vlan: -1, hash: 0 }
 
 /** Address of NIC `n` of the bench. */
 export function macAddress(n: number): Uint8Array {
   return Uint8Array.of(0, 0x15, 0x5d, 0, 0, n)
 }
 
-export interface Traffic {
-  /** One frame for each flow. */
-  readonly frames: readonly Uint8Array[]
+/** A frame as a stack hands it over. */
+export interface Sent {
+  readonly bytes: Uint8Array
   readonly offload: FrameOffload | undefined
 }
 
-/** What NIC 1 sends to NIC 2. Flows differ in their ports. */
-export function trafficOf(load: Load, frameBytes: number): Traffic {
-  if (load === 'frames') return { frames: [plainFrame(frameBytes)], offload: undefined }
-  const flows = load === 'flows' ? FLOWS : 1
-  const frames = Array.from({ length: flows }, (_, flow) => tcpFrame(frameBytes, 1024 + flow))
-  if (load === 'flows') return { frames, offload: undefined }
-  const segmentSize = load === 'tcp' ? 0 : SEGMENT_BYTES
+/** What NIC 1 sends to NIC 2, in this order again and again. Flows differ in their ports. */
+export function trafficOf(load: Load, frameBytes: number): readonly Sent[] {
+  if (load === 'frames') return [{ bytes: plainFrame(frameBytes), offload: undefined }]
+  if (load === 'flows') return flows(frameBytes)
   const checksum = TransmitChecksum.tcp | TransmitChecksum.ipv4Header
-  return { frames, offload: { checksum, segmentSize, transportOffset: TCP_AT, vlan: -1, hash: 0 } }
+  const segmentSize = load === 'tcp' ? 0 : SEGMENT_BYTES
+  return [{ bytes: tcpFrame(frameBytes, 1024), offload: { ...NO_OFFLOAD, checksum, segmentSize } }]
+}
+
+/** A stack knows the hash of its connections, and sends a part of a window at a time. */
+function flows(frameBytes: number): readonly Sent[] {
+  const toeplitz = new Toeplitz()
+  const headers = new FrameHeaders()
+  return Array.from({ length: FLOWS }, (_, flow) => {
+    const bytes = tcpFrame(frameBytes, 1024 + flow)
+    headers.read(bytes, 0, bytes.length)
+    return new Array<Sent>(TRAIN).fill({
+      bytes,
+      offload: { ...NO_OFFLOAD, hash: toeplitz.ofFrame(bytes, headers, true) },
+    })
+  }).flat()
 }
 
 /** An experimental EtherType: nobody looks inside. */

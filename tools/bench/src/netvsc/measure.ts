@@ -9,9 +9,8 @@ import type { Arrangement, Load, NetvscFrameRow, NetvscRow } from './rows.ts'
 const C_PAYLOAD = 64
 const C_RING_BYTES = 256 * 1024
 const C_ROUNDS = 30_000
-/** Frames that a busy stack hands over at once; those of many flows, whatever channels share them; and to see what the heap pays for. */
+/** Frames that a busy stack hands over at once, to each channel that it has; and to see what the heap pays for. */
 const BURST = 64
-const FLOWS_BURST = 256
 const LONG_BURST = 512
 const WARM_UP_FRAMES = 500
 const WARM_UP_SLICES = 150
@@ -39,7 +38,7 @@ interface Turn {
 /** Measures one network: all figures take turns, so that a noisy moment falls on all of them. */
 export async function measure(what: Measurement, c: CProgram | undefined): Promise<NetvscRow[]> {
   const { arrangement, sliceMilliseconds, loads } = what
-  const { memory } = arrangement
+  const { memory, channels } = arrangement
   await using network = await startNetwork(
     arrangement,
     loads.every(([load]) => load !== 'large-send-cut'),
@@ -47,7 +46,7 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
   )
   const cRing = c?.start('one', C_PAYLOAD, C_ROUNDS, C_RING_BYTES)
   try {
-    const stream = (load: Load, bytes: number, burst = load === 'flows' ? FLOWS_BURST : BURST) =>
+    const stream = (load: Load, bytes: number, burst = load === 'flows' ? BURST * channels : BURST) =>
       new FrameStream(network.sender, network.receiver, trafficOf(load, bytes), burst)
     const sending = []
     for (const [load, bytes] of loads) {

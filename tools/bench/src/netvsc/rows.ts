@@ -14,7 +14,9 @@ export interface Arrangement {
 }
 
 /**
- * - `frames`: plain frames; `flows`: TCP frames of 128 flows, sums filled in; `tcp`: TCP over IPv4 whose checksum the sender leaves to the adapter;
+ * - `frames`: plain frames;
+ * - `flows`: TCP frames of 128 flows, sums filled in, each flow's hash told by the sender, 32 frames of one at a time;
+ * - `tcp`: TCP over IPv4 whose checksum the sender leaves to the adapter;
  * - `large-send`: TCP that passes whole to a guest which takes coalesced frames;
  * - `large-send-cut`: TCP that the switch cuts into segments, as the receiver takes no others.
  */
