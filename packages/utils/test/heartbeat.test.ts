@@ -41,6 +41,24 @@ describe('heartbeat', () => {
     expect(() => guest.kernel.sysctl.set('dev.hvheartbeat.0.app_state', 'tired')).toThrow('choose unknown')
   })
 
+  it.each([
+    ['the same transaction id for all', { repeatedIds: true }, 1],
+    ['three copies of each', { copies: 3 }, 3],
+    ['three copies with one id', { copies: 3, repeatedIds: true }, 3],
+  ])('answers all requests of a host that sends %s', async (_, faults, times) => {
+    const { clock, host, guest } = await pair()
+    await clock.advance(4000)
+    const answers = (): number => Number(guest.sysctl('dev.hvheartbeat.0.responses'))
+    const before = answers()
+    host.faults = faults
+    await clock.advance(20_000)
+    expect(answers() - before).toBe(10 * times)
+    expect(guest.sysctl('dev.hvheartbeat.0.dropped')).toBe(0)
+    host.faults = {}
+    await clock.advance(4000)
+    expect([host.state, host.status]).toEqual(['ready', 'ok-unknown'])
+  })
+
   it('[IC-07] answers each request once with the next number, and owes no burst after a pause', async () => {
     const { clock, host, guest } = await pair()
     await clock.advance(4000)

@@ -29,6 +29,7 @@ export class Exchange {
   /**
    * @param timeoutMs undefined: waits until it is cancelled
    * @param send puts the request on the wire, under these ids
+   * @param repeat under the ids of the request before
    * @returns the answer
    */
   start(
@@ -36,8 +37,10 @@ export class Exchange {
     type: number,
     timeoutMs: number | undefined,
     send: (id: number, transactionId: number) => void,
+    repeat = false,
   ): Promise<IcReply> {
-    const id = ++this.#lastId
+    if (!repeat) this.#lastId++
+    const id = this.#lastId
     const transactionId = id & 0xff
     return new Promise((resolve, reject) => {
       const timer =

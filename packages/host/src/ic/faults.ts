@@ -9,7 +9,7 @@ export interface IcFaults {
   readonly messageVersions?: readonly IcVersion[]
   /** Counts that stand in the negotiation in place of the true ones: of framework and of message versions. */
   readonly negotiationCounts?: readonly [number, number]
-  /** All requests carry the transaction ids of the first. */
+  /** Requests carry the transaction ids of the one before. */
   readonly repeatedIds?: boolean
   /** Sends each request so many times. */
   readonly copies?: number

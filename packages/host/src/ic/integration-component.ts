@@ -74,7 +74,6 @@ export abstract class IntegrationComponent implements VspDevice {
   #exchange: Exchange
   /** Requests that wait for their turn. */
   #turn: Promise<unknown> = Promise.resolve()
-  #firstIds: readonly [number, number] | undefined
   #unsent: (() => void) | undefined
   #lastAnswer: number | undefined
 
@@ -187,8 +186,12 @@ export abstract class IntegrationComponent implements VspDevice {
     signal?.addEventListener('abort', abort, { once: true })
     this.counters.requests++
     try {
-      const { status, body: answer } = await this.#exchange.start(what, this.kind.messageType, timeoutMs, (id, ic) =>
-        this.#send(this.kind.messageType, agreed, typeof body === 'function' ? body() : body, id, ic),
+      const { status, body: answer } = await this.#exchange.start(
+        what,
+        this.kind.messageType,
+        timeoutMs,
+        (id, ic) => this.#send(this.kind.messageType, agreed, typeof body === 'function' ? body() : body, id, ic),
+        this.faults.repeatedIds === true,
       )
       return { status, version: agreed.message, body: answer }
     } catch (error) {
@@ -213,8 +216,12 @@ export abstract class IntegrationComponent implements VspDevice {
     const silence = this.clock.after(NEGOTIATION_MS, () => this.#enter('silent'))
     try {
       // A guest that answers late is welcome all the same: nothing ends this wait but the channel.
-      const reply = await this.#exchange.start(this.kind.title, NEGOTIATE, undefined, (id, ic) =>
-        this.#send(NEGOTIATE, undefined, body, id, ic),
+      const reply = await this.#exchange.start(
+        this.kind.title,
+        NEGOTIATE,
+        undefined,
+        (id, ic) => this.#send(NEGOTIATE, undefined, body, id, ic),
+        faults.repeatedIds === true,
       )
       if (this.#channel !== channel) return
       this.#agreed = readChoice(reply, frameworks, messages)
@@ -243,14 +250,11 @@ export abstract class IntegrationComponent implements VspDevice {
   #send(type: number, agreed: AgreedVersions | undefined, body: Uint8Array, id: number, icId: number): void {
     const { faults } = this
     if (faults.silent === true) return
-    let ids: readonly [number, number] = [id, icId]
-    this.#firstIds ??= ids
-    if (faults.repeatedIds === true) ids = this.#firstIds
-    const message = encodeRequest(type, agreed, ids[1], body, faults)
+    const message = encodeRequest(type, agreed, icId, body, faults)
     let copies = faults.copies ?? 1
     const send = (): void => {
       while (copies > 0) {
-        if (this.#put(message, ids[0]) === SendStatus.full) {
+        if (this.#put(message, id) === SendStatus.full) {
           this.#unsent = send
           return
         }
