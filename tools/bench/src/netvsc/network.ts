@@ -1,12 +1,10 @@
-import { once } from 'node:events'
-import { pathToFileURL } from 'node:url'
-import type { Worker } from 'node:worker_threads'
 import { Host, VirtualSwitch } from '@bis/host'
 import type { EthernetInterface } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
 import { Machine } from '@bis/machine'
 import { RemoteRootMachine } from '@bis/machine/node'
 import { netvscDriver } from '@bis/netvsc'
+import { rootWorker } from '../thread/root-worker.ts'
 import { addIdlePorts, networkAdapter, RELEASE } from './adapters.ts'
 import type { Arrangement } from './rows.ts'
 
@@ -61,16 +59,7 @@ async function inOneThread(what: Arrangement, coalesce: boolean): Promise<Networ
 }
 
 async function inTwoThreads(what: Arrangement, script: string): Promise<Network> {
-  const root = {
-    url: pathToFileURL(script),
-    data: {},
-    ready: async (worker: Worker) => void (await once(worker, 'message')),
-    finish: async (worker: Worker) => {
-      worker.postMessage('close')
-      await once(worker, 'message')
-    },
-  }
-  const machine = await RemoteRootMachine.withWorkerRoot(root, guestOptions(what, true))
+  const machine = await RemoteRootMachine.withWorkerRoot(rootWorker(script), guestOptions(what, true))
   return {
     sender: nic(machine, 'hn0'),
     receiver: nic(machine, 'hn1'),

@@ -1,11 +1,9 @@
-import { once } from 'node:events'
-import { pathToFileURL } from 'node:url'
-import type { Worker } from 'node:worker_threads'
 import { Machine } from '@bis/machine'
 import { RemoteRootMachine } from '@bis/machine/node'
 import type { ScsiDisk } from '@bis/storvsc'
 import { BlockRequest, storvsc } from '@bis/storvsc'
 import type { BenchMemory } from '../ring/rows.ts'
+import { rootWorker } from '../thread/root-worker.ts'
 import { DISK_BYTES, RELEASE, ramController } from './ram-controller.ts'
 import type { HostThread } from './rows.ts'
 
@@ -31,16 +29,7 @@ export class DiskMachine {
     if (host === 'same') {
       return new DiskMachine(await Machine.powerOn({ ...options, devices: [ramController()], memoryKind: memory }))
     }
-    const root = {
-      url: pathToFileURL(script),
-      data: {},
-      ready: async (worker: Worker) => void (await once(worker, 'message')),
-      finish: async (worker: Worker) => {
-        worker.postMessage('close')
-        await once(worker, 'message')
-      },
-    }
-    return new DiskMachine(await RemoteRootMachine.withWorkerRoot(root, options))
+    return new DiskMachine(await RemoteRootMachine.withWorkerRoot(rootWorker(script), options))
   }
 
   /** A reader that keeps `queueDepth` reads of `bytes` under way, each into guest memory of its own. */
