@@ -1,4 +1,7 @@
-/** A small seeded generator (mulberry32), so that a failing run can be repeated from its seed. */
+/**
+ * A small seeded generator (mulberry32), so that a failing run can be repeated from its seed. Not that of hyperv-types: this
+ * package stands alone, and a disk may have more than 2^32 sectors.
+ */
 export class Random {
   #state: number
 

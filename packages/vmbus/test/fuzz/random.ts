@@ -1,4 +1,4 @@
-/** Seeded random numbers: a failing run is repeated by its seed. */
+/** Seeded random numbers: a failing run is repeated by its seed, and the corpus holds seeds, so the sequence stays. */
 export class Random {
   #state: number
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { SeededRandom } from '@bis/hyperv-types'
 import { checkFile, openFile } from '@bis/vhdx/node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BisProcess } from '../bis-process.ts'
@@ -17,17 +18,6 @@ const MACHINES = 2
 const BLOCK = MIB
 const SMALLEST = 32 * MIB
 const LARGEST = 80 * MIB
-
-/** A small generator with a seed, so that a failing run can be repeated (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 describe.skipIf(!havePrograms('qemu-img'))('a VHDX under a killed machine (skipped without qemu-img)', () => {
   let folder: string
@@ -48,7 +38,7 @@ describe.skipIf(!havePrograms('qemu-img'))('a VHDX under a killed machine (skipp
 class Victim {
   readonly #image: string
   readonly #socket: string
-  readonly #random: () => number
+  readonly #random: SeededRandom
   readonly #history = new UnitHistory()
   /** Sizes that the disk may have. */
   #sizes = [SMALLEST]
@@ -56,7 +46,7 @@ class Victim {
   constructor(folder: string, index: number, seed: number) {
     this.#image = join(folder, `disk${index}.vhdx`)
     this.#socket = join(folder, `socket${index}`)
-    this.#random = generator(seed)
+    this.#random = new SeededRandom(seed)
   }
 
   async live(kills: number): Promise<void> {
@@ -66,7 +56,7 @@ class Victim {
       const machine = new BisProcess(args)
       await machine.until(/nbd\+unix:\S+/)
       const client = await NbdClient.connect(this.#socket)
-      const timer = setTimeout(() => void machine.end('SIGKILL'), 5 + this.#random() * 200)
+      const timer = setTimeout(() => void machine.end('SIGKILL'), 5 + this.#random.below(200))
       await this.#load(client)
       clearTimeout(timer)
       await machine.end('SIGKILL')
@@ -80,31 +70,31 @@ class Victim {
   async #load(client: NbdClient): Promise<void> {
     for (;;) {
       const [size = 0] = this.#sizes
-      const units = new Set(Array.from({ length: this.#below(12) + 1 }, () => this.#below(size / UNIT)))
+      const units = new Set(Array.from({ length: this.#random.below(12) + 1 }, () => this.#random.below(size / UNIT)))
       const writes = [...units].map(async (unit) => {
         const { content, done } = this.#history.write(unit)
         return succeed(client.write(unit * UNIT, content), done)
       })
       if ((await Promise.all(writes)).includes(false)) return
-      if (this.#random() < 0.4 && !(await this.#giveBack(client, size))) return
-      if (this.#random() < 0.15 && !(await this.#resize(client, size))) return
-      if (this.#random() < 0.6 && !(await succeed(client.flush(), this.#history.flush()))) return
+      if (this.#random.happens(0.4) && !(await this.#giveBack(client, size))) return
+      if (this.#random.happens(0.15) && !(await this.#resize(client, size))) return
+      if (this.#random.happens(0.6) && !(await succeed(client.flush(), this.#history.flush()))) return
     }
   }
 
   /** Whole blocks read as zero after a trim; of a part of one, nothing changes. */
   async #giveBack(client: NbdClient, size: number): Promise<boolean> {
-    const blocks = 1 + this.#below(3)
-    const start = this.#below(size / BLOCK - blocks) * BLOCK
-    if (this.#random() < 0.2) return (await client.trim(start + UNIT, UNIT)) === 0
+    const blocks = 1 + this.#random.below(3)
+    const start = this.#random.below(size / BLOCK - blocks) * BLOCK
+    if (this.#random.happens(0.2)) return (await client.trim(start + UNIT, UNIT)) === 0
     const length = blocks * BLOCK
     const done = this.#history.zero(start / UNIT, (start + length) / UNIT)
-    return succeed(this.#random() < 0.5 ? client.trim(start, length) : client.writeZeroes(start, length), done)
+    return succeed(this.#random.happens(0.5) ? client.trim(start, length) : client.writeZeroes(start, length), done)
   }
 
   /** A new size is stable when it is acknowledged; what was cut off is zeros if it comes back. */
   async #resize(client: NbdClient, size: number): Promise<boolean> {
-    const wanted = SMALLEST + this.#below((LARGEST - SMALLEST) / MIB + 1) * MIB
+    const wanted = SMALLEST + this.#random.below((LARGEST - SMALLEST) / MIB + 1) * MIB
     this.#sizes = [size, wanted]
     const done = this.#history.zero(Math.min(size, wanted) / UNIT, LARGEST / UNIT)
     if (!(await succeed(client.resize(wanted), done))) return false
@@ -126,10 +116,6 @@ class Victim {
     }
     await run('qemu-img', ['check', '-q', '-f', 'vhdx', this.#image])
     expect(await checkFile(this.#image), message).toMatchObject({ ok: true })
-  }
-
-  #below(limit: number): number {
-    return Math.floor(this.#random() * limit)
   }
 }
 

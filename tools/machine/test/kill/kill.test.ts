@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bundle } from '@bis/build/bundle'
 import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { SeededRandom } from '@bis/hyperv-types'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { seededChoice } from '../pair/stepped-clock.ts'
 import { bootTalker } from './talker.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'kill-'))
@@ -73,7 +73,7 @@ describe('a kill at any moment', () => {
   it(
     'of the guest leaves the host able to serve the next',
     async () => {
-      const below = seededChoice(fuzzSeed)
+      const random = new SeededRandom(fuzzSeed)
       const host = start(hostScript)
       await host.until('listening')
       const kills = fuzzRuns(6)
@@ -81,7 +81,7 @@ describe('a kill at any moment', () => {
         const guest = start(guestScript)
         // Before it has connected, while it boots, or while it talks.
         if (kill % 2 === 0) await guest.until('booted')
-        await wait(below(kill % 2 === 0 ? 60 : 400))
+        await wait(random.below(kill % 2 === 0 ? 60 : 400))
         await guest.kill()
         await serveOne()
       }
@@ -95,7 +95,7 @@ describe('a kill at any moment', () => {
   it(
     'of the host leaves the guest with a clear error, and the next host serves the next guest',
     async () => {
-      const below = seededChoice(fuzzSeed + 1)
+      const random = new SeededRandom(fuzzSeed + 1)
       for (let kill = 0; kill < fuzzRuns(6); kill++) {
         const host = start(hostScript)
         await host.until('listening')
@@ -109,7 +109,7 @@ describe('a kill at any moment', () => {
           return { reason, failed: await failed, took: performance.now() - begin, held: machine.kernel.pages }
         })()
         const outcome = life.catch((error: Error & { code?: string }) => ({ name: error.name, code: error.code }))
-        await wait(below(250))
+        await wait(random.below(250))
         await host.kill()
         const end = await outcome
         if ('reason' in end) {

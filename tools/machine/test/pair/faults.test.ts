@@ -2,11 +2,11 @@ import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import type { FaultPlan } from '@bis/host'
 import { Host } from '@bis/host'
 import type { Channel } from '@bis/hyperv-types'
-import { SendStatus } from '@bis/hyperv-types'
+import { SeededRandom, SendStatus } from '@bis/hyperv-types'
 import { describe, expect, it } from 'vitest'
 import { EchoDevice, instance } from './echo-device.ts'
 import { RealGuest } from './real-guest.ts'
-import { SteppedClock, seededChoice } from './stepped-clock.ts'
+import { SteppedClock } from './stepped-clock.ts'
 
 const REQUESTS = 300
 const DATA = Uint8Array.from({ length: 256 }, (_, n) => n)
@@ -59,7 +59,7 @@ interface Course {
 
 /** Two guests on one host; the host misbehaves to the first. @returns what happened */
 async function course(plan: FaultPlan): Promise<Course> {
-  const clock = new SteppedClock(seededChoice(plan.seed))
+  const clock = new SteppedClock(new SeededRandom(plan.seed))
   const host = new Host({ release: '2025', clock })
   const transcript: string[] = []
   const victim = new RealGuest(host, clock, {

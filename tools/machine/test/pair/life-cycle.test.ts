@@ -1,11 +1,11 @@
 import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import { HOST_RELEASES, Host } from '@bis/host'
 import type { Channel, Gpadl, VspPort } from '@bis/hyperv-types'
-import { SendStatus } from '@bis/hyperv-types'
+import { SeededRandom, SendStatus } from '@bis/hyperv-types'
 import { describe, expect, it } from 'vitest'
 import { EchoDevice, instance } from './echo-device.ts'
 import { RealGuest } from './real-guest.ts'
-import { SteppedClock, seededChoice } from './stepped-clock.ts'
+import { SteppedClock } from './stepped-clock.ts'
 
 const DEVICES = 4
 const OPERATIONS = 40
@@ -66,15 +66,15 @@ class Play {
   readonly clock: SteppedClock
   readonly host: Host
   readonly guest: RealGuest
-  readonly #below: (limit: number) => number
+  readonly #random: SeededRandom
   readonly #ports = new Map<number, VspPort>()
   readonly #users = new Map<Channel, User>()
   readonly errors: unknown[] = []
 
   constructor(seed: number) {
-    this.#below = seededChoice(seed)
-    this.clock = new SteppedClock(this.#below)
-    const release = HOST_RELEASES[2 + this.#below(HOST_RELEASES.length - 2)] ?? '2025'
+    this.#random = new SeededRandom(seed)
+    this.clock = new SteppedClock(this.#random)
+    const release = HOST_RELEASES[2 + this.#random.below(HOST_RELEASES.length - 2)] ?? '2025'
     this.host = new Host({ release, clock: this.clock })
     this.guest = new RealGuest(this.host, this.clock, { server: { faults: { seed, shuffledChannelIds: true } } })
   }
@@ -88,7 +88,7 @@ class Play {
       await this.clock.advance(100)
       for (let n = 0; n < OPERATIONS; n++) {
         this.#operate()
-        await this.clock.step(this.#below(12))
+        await this.clock.step(this.#random.below(12))
         expect(this.guest.server.brokenInvariants()).toEqual([])
       }
       await this.clock.advance(2_000)
@@ -104,10 +104,10 @@ class Play {
   }
 
   #operate(): void {
-    const n = 1 + this.#below(DEVICES)
+    const n = 1 + this.#random.below(DEVICES)
     const users = this.#usersOf(n)
-    const user = users[this.#below(users.length || 1)]
-    switch (this.#below(12)) {
+    const user = users[this.#random.below(users.length || 1)]
+    switch (this.#random.below(12)) {
       case 0:
         if (!this.#ports.has(n)) this.#offer(n)
         return
@@ -116,7 +116,7 @@ class Play {
         this.#ports.delete(n)
         return
       case 2:
-        this.#ports.get(n)?.offerSubchannels(1 + this.#below(3))
+        this.#ports.get(n)?.offerSubchannels(1 + this.#random.below(3))
         return
       case 3:
       case 4:
@@ -133,7 +133,7 @@ class Play {
         if (user !== undefined) this.#dropGpadl(user)
         return
       case 9:
-        user?.call(() => user.channel.setCpu(this.#below(2)))
+        user?.call(() => user.channel.setCpu(this.#random.below(2)))
         return
       default:
         for (const each of users) each.talk()
@@ -161,7 +161,7 @@ class Play {
 
   #makeGpadl(user: User): void {
     user.call(async () => {
-      const run = this.guest.pages.allocate(1 + this.#below(40))
+      const run = this.guest.pages.allocate(1 + this.#random.below(40))
       try {
         user.gpadls.push(await user.channel.establishGpadl(run))
       } catch (error) {
@@ -219,7 +219,7 @@ class Play {
     await this.#ends('suspend', this.guest.tree.suspend())
     expect(this.guest.server.connection).toBeUndefined()
     const [gone] = this.#ports.keys()
-    if (gone !== undefined && this.#below(2) === 0) {
+    if (gone !== undefined && this.#random.below(2) === 0) {
       void this.#ports.get(gone)?.revoke()
       this.#ports.delete(gone)
     }

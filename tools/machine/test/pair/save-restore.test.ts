@@ -1,11 +1,11 @@
 import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import { Host } from '@bis/host'
 import type { HostChannelHandlers, VspDevice } from '@bis/hyperv-types'
-import { SendStatus } from '@bis/hyperv-types'
+import { SeededRandom, SendStatus } from '@bis/hyperv-types'
 import { describe, expect, it } from 'vitest'
 import { EchoDevice, instance } from './echo-device.ts'
 import { RealGuest } from './real-guest.ts'
-import { SteppedClock, seededChoice } from './stepped-clock.ts'
+import { SteppedClock } from './stepped-clock.ts'
 
 const REQUESTS = 400
 const PULSES = 12
@@ -47,8 +47,8 @@ class LateDevice extends EchoDevice {
 
 /** A guest that talks while its host is saved and restored again and again, at any moment. */
 async function pulse(seed: number): Promise<void> {
-  const below = seededChoice(seed)
-  const clock = new SteppedClock(below)
+  const random = new SeededRandom(seed)
+  const clock = new SteppedClock(random)
   const host = new Host({ release: '2022', clock })
   const guest = new RealGuest(host, clock)
   let { server } = guest
@@ -75,7 +75,7 @@ async function pulse(seed: number): Promise<void> {
     onWritable: talk,
   })
   for (let n = 0; n < PULSES; n++) {
-    await clock.step(below(40))
+    await clock.step(random.below(40))
     if (channel.state === 'open') talk()
     const saving = server.save()
     let saved: Awaited<typeof saving> | undefined

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '@bis/hyperv-types'
+import type { Clock, SeededRandom, Timer } from '@bis/hyperv-types'
 
 interface PendingTimer {
   readonly due: number
@@ -10,15 +10,14 @@ interface PendingTimer {
  * which of the tasks put off with `later` comes next.
  */
 export class SteppedClock implements Clock {
-  readonly #choose: (limit: number) => number
+  readonly #random: SeededRandom
   readonly #soon: (() => void)[] = []
   readonly #later: (() => void)[] = []
   #timers: PendingTimer[] = []
   #now = 0
 
-  /** @param choose gives an integer from 0 to `limit` - 1 */
-  constructor(choose: (limit: number) => number) {
-    this.#choose = choose
+  constructor(random: SeededRandom) {
+    this.#random = random
   }
 
   now(): number {
@@ -51,7 +50,7 @@ export class SteppedClock implements Clock {
   async step(tasks: number): Promise<boolean> {
     for (let n = 0; n < tasks; n++) {
       await settle()
-      const task = this.#soon.shift() ?? this.#later.splice(this.#choose(this.#later.length || 1), 1)[0]
+      const task = this.#soon.shift() ?? this.#later.splice(this.#random.below(this.#later.length || 1), 1)[0]
       if (task === undefined) return false
       task()
     }
@@ -83,15 +82,4 @@ export class SteppedClock implements Clock {
 /** Lets every chain of awaits come to rest. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
-}
-
-/** A seeded choice among so many (xorshift32). */
-export function seededChoice(seed: number): (limit: number) => number {
-  let state = (Math.imul(seed + 1, 0x9e37_79b1) | 1) >>> 0
-  return (limit) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state = (state ^ (state << 5)) >>> 0
-    return state % limit
-  }
 }

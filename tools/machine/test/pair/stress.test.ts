@@ -1,11 +1,10 @@
 import { fuzzRuns, fuzzTimeout } from '@bis/build/fuzz'
 import { Host } from '@bis/host'
 import type { HostChannel, HostChannelHandlers, Packet } from '@bis/hyperv-types'
-import { SendStatus, systemClock } from '@bis/hyperv-types'
+import { SeededRandom, SendStatus, systemClock } from '@bis/hyperv-types'
 import { describe, expect, it } from 'vitest'
 import { EchoDevice, instance } from './echo-device.ts'
 import { RealGuest } from './real-guest.ts'
-import { seededChoice } from './stepped-clock.ts'
 
 const PACKETS = fuzzRuns(20_000)
 const LONGEST = 1200
@@ -15,25 +14,25 @@ class Pump {
   next = 1
   seen = 0
   readonly #send: HostChannel['send']
-  readonly #below: (limit: number) => number
+  readonly #random: SeededRandom
   readonly #data = new Uint8Array(LONGEST)
   #length = 1
 
   constructor(send: HostChannel['send'], seed: number) {
     this.#send = send
-    this.#below = seededChoice(seed)
+    this.#random = new SeededRandom(seed)
   }
 
   fill(): void {
     while (this.next <= PACKETS) {
-      for (let n = 0; n < 8; n++) this.#data[this.#below(this.#length)] = this.next + n
+      for (let n = 0; n < 8; n++) this.#data[this.#random.below(this.#length)] = this.next + n
       this.#data[0] = this.next
       this.#data[this.#length - 1] = this.next
       const status = this.#send(6, 0, this.next, this.#length, undefined, 0, this.#data, 0, this.#length)
       if (status === SendStatus.full) return
       if (status !== SendStatus.sent) throw new Error(`packet ${this.next}: status ${status}`)
       this.next++
-      this.#length = 1 + this.#below(LONGEST)
+      this.#length = 1 + this.#random.below(LONGEST)
     }
   }
 
