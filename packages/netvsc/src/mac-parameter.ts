@@ -1,4 +1,5 @@
 import { RndisParameterType, rndisConfigParameter } from '@bis/hyperv-types/network'
+import { writeUtf16 } from '@bis/hyperv-types/struct'
 
 const NAME = 'NetworkAddress'
 
@@ -18,7 +19,7 @@ export function macParameter(address: Uint8Array): Uint8Array {
     bytes,
   )
   const view = new DataView(bytes.buffer)
-  for (let i = 0; i < NAME.length; i++) view.setUint16(rndisConfigParameter.size + i * 2, NAME.charCodeAt(i), true)
-  for (let i = 0; i < digits.length; i++) view.setUint16(valueAt + i * 2, digits.charCodeAt(i), true)
+  writeUtf16(NAME, view, rndisConfigParameter.size)
+  writeUtf16(digits, view, valueAt)
   return bytes
 }

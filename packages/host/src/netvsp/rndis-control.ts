@@ -20,6 +20,7 @@ import {
   rndisMessage,
   rssCapabilities,
 } from '@bis/hyperv-types/network'
+import { encodeUtf16, readUtf16 } from '@bis/hyperv-types/struct'
 import type { AdapterCounters } from './counters.ts'
 import type { Offloads } from './offloads.ts'
 import type { ReceiveScaling } from './rss.ts'
@@ -191,7 +192,7 @@ export class RndisControl {
           high(adapter.linkSpeed),
         )
       case Oid.GEN_FRIENDLY_NAME:
-        return utf16(`${adapter.friendlyName}\0`)
+        return encodeUtf16(`${adapter.friendlyName}\0`)
       case Oid.ETHERNET_PERMANENT_ADDRESS:
         return adapter.permanentAddress
       case Oid.ETHERNET_CURRENT_ADDRESS:
@@ -270,15 +271,9 @@ export class RndisControl {
   #setParameter(bytes: Uint8Array, at: number, length: number): number {
     if (length < rndisConfigParameter.size) return RndisStatus.INVALID_LENGTH
     const value = rndisConfigParameter.decode(bytes.subarray(at, at + length))
+    const view = new DataView(bytes.buffer, bytes.byteOffset + at, length)
     const text = (from: number, size: number): string | undefined =>
-      from > length || size > length - from || size > 510 || size % 2 !== 0
-        ? undefined
-        : String.fromCharCode(
-            ...Array.from({ length: size / 2 }, (_, i) => {
-              const low = bytes[at + from + i * 2] ?? 0
-              return low | ((bytes[at + from + i * 2 + 1] ?? 0) << 8)
-            }),
-          )
+      from > length || size > length - from || size > 510 || size % 2 !== 0 ? undefined : readUtf16(view, from, size)
     const name = text(value.parameter_name_offset, value.parameter_name_length)
     const setting = text(value.parameter_value_offset, value.parameter_value_length)
     if (name === undefined || setting === undefined) return RndisStatus.INVALID_LENGTH
@@ -348,10 +343,6 @@ function words(...values: readonly number[]): Uint8Array {
 
 function high(value: number): number {
   return Math.floor(value / 2 ** 32)
-}
-
-function utf16(text: string): Uint8Array {
-  return Uint8Array.from({ length: text.length * 2 }, (_, i) => (text.charCodeAt(i >> 1) >> ((i & 1) * 8)) & 0xff)
 }
 
 const NONE = new Uint8Array(0)

@@ -3,6 +3,7 @@
 import type { Accessor, FieldType } from './field.ts'
 import { fieldType } from './field.ts'
 import { LayoutError } from './layout-error.ts'
+import { readUtf16z, writeUtf16 } from './utf16.ts'
 
 /**
  * UTF-16LE text in a field of fixed length. Decodes up to the first NUL or the whole field, an unpaired surrogate kept
@@ -18,20 +19,14 @@ export class Utf16Field implements Accessor<string> {
   }
 
   read(view: DataView, base: number): string {
-    let text = ''
-    for (let at = 0; at < this.size; at += 2) {
-      const unit = view.getUint16(base + this.offset + at, true)
-      if (unit === 0) break
-      text += String.fromCharCode(unit)
-    }
-    return text
+    return readUtf16z(view, base + this.offset, this.size)
   }
 
   write(value: string, view: DataView, base: number): void {
     if (value.length * 2 > this.size) {
       throw new LayoutError('bad-value', `text of ${value.length} UTF-16 units for a field of ${this.size / 2}`)
     }
-    for (let i = 0; i < value.length; i++) view.setUint16(base + this.offset + i * 2, value.charCodeAt(i), true)
+    writeUtf16(value, view, base + this.offset)
   }
 }
 

@@ -1,4 +1,5 @@
-/** UTF-16LE text of the wire, as sizes in bytes with the NUL. */
+/** Fields of UTF-16LE text as KVP has them: sizes are in bytes, with the NUL. */
+import { readUtf16, writeUtf16 } from '@bis/hyperv-types/struct'
 
 /**
  * Text of a field.
@@ -9,16 +10,9 @@
 export function readText(view: DataView, offset: number, fieldBytes: number, size?: number): string | undefined {
   const bytes = size ?? fieldBytes
   if (bytes % 2 !== 0 || bytes > fieldBytes) return undefined
-  let text = ''
-  let ended = false
-  for (let at = offset; at < offset + bytes; at += 2) {
-    const unit = view.getUint16(at, true)
-    if (unit === 0) {
-      if (size === undefined) break
-      ended = true
-    } else if (ended) return undefined
-    else text += String.fromCharCode(unit)
-  }
+  const units = readUtf16(view, offset, bytes)
+  const [text = ''] = units.split('\0', 1)
+  if (size !== undefined && /[^\0]/.test(units.slice(text.length))) return undefined
   return /\p{Surrogate}/u.test(text) ? undefined : text
 }
 
@@ -36,6 +30,6 @@ export function writeText(
   let units = Math.min(text.length, room)
   // Not between the halves of a pair.
   if (units < text.length && (text.charCodeAt(units - 1) & 0xfc00) === 0xd800) units--
-  for (let i = 0; i < fieldBytes / 2; i++) view.setUint16(offset + i * 2, i < units ? text.charCodeAt(i) : 0, true)
+  writeUtf16(text.slice(0, units).padEnd(fieldBytes / 2, '\0'), view, offset)
   return { size: (units + 1) * 2, cut: units < text.length }
 }

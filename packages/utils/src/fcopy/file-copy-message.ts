@@ -7,6 +7,7 @@ import {
   fileCopyStart,
   fileCopyWrite,
 } from '@bis/hyperv-types/ic'
+import { readUtf16z } from '@bis/hyperv-types/struct'
 import { FileCopyError } from './errors.ts'
 import type { FileCopyStart } from './file-copy-target.ts'
 
@@ -91,13 +92,9 @@ export const HEADER_BYTES = fileCopyHeader.size
 
 /** Exactly what stands there, or nothing: a name that is not clear names no file. */
 function readText(view: DataView, at: number): string {
-  let text = ''
-  for (let i = 0; ; i++) {
-    if (i === FILE_COPY_MAX_PATH) throw new FileCopyError('bad-path', `a path of ${i} units without an end`)
-    const unit = view.getUint16(at + i * 2, true)
-    if (unit === 0) break
-    text += String.fromCharCode(unit)
-  }
+  const text = readUtf16z(view, at, FILE_COPY_MAX_PATH * 2)
+  if (text.length === FILE_COPY_MAX_PATH)
+    throw new FileCopyError('bad-path', `a path of ${text.length} units without an end`)
   if (/\p{Surrogate}/u.test(text)) throw new FileCopyError('bad-path', 'a path with half a surrogate pair')
   const { length } = new TextEncoder().encode(text)
   if (length > LONGEST_TEXT_BYTES)

@@ -1,5 +1,6 @@
 import type { PowerRequest } from '@bis/hyperv-types'
 import { SHUTDOWN_FIXED_BYTES, SHUTDOWN_REASON_PLANNED, ShutdownFlag, shutdownMessage } from '@bis/hyperv-types/ic'
+import { readUtf16z } from '@bis/hyperv-types/struct'
 
 /** What the host asks of the guest's power. */
 export interface ShutdownRequest {
@@ -48,13 +49,7 @@ export function readShutdown(view: DataView, base: number, bodyLength: number): 
 
 /** UTF-16LE up to its NUL or the end of the bytes, as one line. */
 function readText(view: DataView, at: number, byteLength: number): string {
-  let text = ''
-  for (let i = 0; i + 1 < byteLength; i += 2) {
-    const unit = view.getUint16(at + i, true)
-    if (unit === 0) break
-    text += String.fromCharCode(unit)
-  }
-  return text
+  return readUtf16z(view, at, byteLength)
     .replaceAll(/\p{Surrogate}/gu, '\ufffd')
     .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
     .trim()

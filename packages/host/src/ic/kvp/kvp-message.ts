@@ -12,6 +12,7 @@ import {
   kvpIpMessage,
   kvpValue,
 } from '@bis/hyperv-types/ic'
+import { readUtf16z, writeUtf16 } from '@bis/hyperv-types/struct'
 import { IcError } from '../errors.ts'
 import type { KvpIpInformation } from './ip-information.ts'
 import { joinAddresses, splitAddresses } from './ip-information.ts'
@@ -80,7 +81,7 @@ export function decodeItem(body: Uint8Array): KvpItem {
 /** The answer to GET_IP_INFO. @throws IcError `bad-answer` */
 export function decodeIp(body: Uint8Array): KvpIpInformation {
   const view = viewOf(body, kvpIpMessage.size)
-  const text = ({ offset, size }: { offset: number; size: number }): string => takeText(view, offset, size)
+  const text = ({ offset, size }: { offset: number; size: number }): string => readUtf16z(view, offset, size)
   return {
     adapterId: text(ip.adapter_id),
     addressFamily: ip.addr_family.get(view, 0),
@@ -125,7 +126,7 @@ function putValue(view: DataView, value: KvpValue): void {
 function putText(view: DataView, offset: number, size: number, what: string, text: string): number {
   const bytes = (text.length + 1) * 2
   if (bytes > size) throw new IcError('invalid-argument', `${what} of ${bytes} bytes: a message takes ${size}`)
-  for (let i = 0; i < text.length; i++) view.setUint16(offset + i * 2, text.charCodeAt(i), true)
+  writeUtf16(text, view, offset)
   return bytes
 }
 
@@ -136,19 +137,9 @@ function takeRecord(view: DataView, at: number): KvpItem {
     throw new IcError('bad-answer', `a record with a key of ${keySize} and a value of ${valueSize} bytes`)
   }
   return {
-    key: takeText(view, at + kvpValue.key.offset, keySize),
-    value: takeText(view, at + kvpValue.value.offset, valueSize),
+    key: readUtf16z(view, at + kvpValue.key.offset, keySize),
+    value: readUtf16z(view, at + kvpValue.value.offset, valueSize),
   }
-}
-
-function takeText(view: DataView, offset: number, size: number): string {
-  let text = ''
-  for (let at = offset; at < offset + size; at += 2) {
-    const unit = view.getUint16(at, true)
-    if (unit === 0) break
-    text += String.fromCharCode(unit)
-  }
-  return text
 }
 
 function viewOf(body: Uint8Array, least: number): DataView {
