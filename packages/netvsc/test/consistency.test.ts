@@ -1,9 +1,10 @@
 import { VirtualFunction } from '@bis/host'
+import { SeededRandom } from '@bis/hyperv-types'
 import { NvspMessageType } from '@bis/hyperv-types/network'
 import { describe, expect, it } from 'vitest'
 import { SendSections } from '../src/send-sections.ts'
 import { address, broadcast, collect, frameOf, Network, until } from './support/guests.ts'
-import { NEVER, pair, random, TamperedAdapter } from './support/loopback.ts'
+import { NEVER, pair, TamperedAdapter } from './support/loopback.ts'
 import { offload, segment } from './support/tcp.ts'
 
 describe('messages', () => {
@@ -44,11 +45,11 @@ describe('messages', () => {
     const b = await network.guest({ settings: { mtu: 9000 } })
     const got = collect(b.hn)
     const source = new Uint8Array(20_000)
-    const next = random(3)
+    const random = new SeededRandom(3)
     let sent = 0
     for (let i = 0; i < 40; i++) {
-      const length = 60 + next(8954)
-      const offset = next(20_000 - length)
+      const length = 60 + random.below(8954)
+      const offset = random.below(20_000 - length)
       const frame = frameOf(address(2), address(1), length, i)
       source.set(frame, offset)
       a.hn.transmit(source, offset, length)
@@ -63,9 +64,9 @@ it('[ND-11] send sections are handed out once each, in any order of giving back'
   for (const count of [1, 10, 31, 33, 63, 65, 170]) {
     const sections = new SendSections(count * 6144 + 100, 6144)
     const out = new Set<number>()
-    const next = random(count)
+    const random = new SeededRandom(count)
     for (let i = 0; i < 5000; i++) {
-      if (next(2) === 0) {
+      if (random.below(2) === 0) {
         const section = sections.take()
         expect(section === -1).toBe(out.size === count)
         if (section === -1) continue
@@ -117,16 +118,16 @@ it('[SV-05] [SV-07] any order of functions, sizes and suspending ends in a consi
   const b = await network.guest()
   const vf = new VirtualFunction({ name: 'mlx5_0', serial: 1, adapter: a.adapter })
   let registration: { remove(): void } | undefined
-  const next = random(5)
+  const random = new SeededRandom(5)
   for (let i = 0; i < 50; i++) {
-    const act = next(5)
+    const act = random.below(5)
     if (act === 0) vf.assign()
     else if (act === 1) vf.withdraw()
     else if (act === 2) registration ??= a.machine.kernel.interfaces.add('mce', () => vf)
     else if (act === 3) {
       registration?.remove()
       registration = undefined
-    } else await a.hn.configure({ mtu: 1400 + next(100) })
+    } else await a.hn.configure({ mtu: 1400 + random.below(100) })
   }
   registration ??= a.machine.kernel.interfaces.add('mce', () => vf)
   vf.assign()

@@ -1,9 +1,9 @@
-import { PAGE_SIZE } from '@bis/hyperv-types'
+import { PAGE_SIZE, SeededRandom } from '@bis/hyperv-types'
 import { RangeList } from '@bis/hyperv-types/ring'
 import { describe, expect, it } from 'vitest'
 import { address, broadcast, frameOf, until } from '../support/guests.ts'
 import type { Pair } from '../support/loopback.ts'
-import { NEVER, pair, random } from '../support/loopback.ts'
+import { NEVER, pair } from '../support/loopback.ts'
 
 /** A guest that writes its own messages over the driver's channel. */
 async function raw(): Promise<{ made: Pair; send: Send; answers: Map<number, number[]> }> {
@@ -160,13 +160,13 @@ describe('a guest that sends nonsense', () => {
     const made = pair()
     await made.hn.attach(NEVER)
     const { rndis } = made.hn.session ?? {}
-    const next = random(1)
+    const random = new SeededRandom(1)
     const oids = [
       0x10106, 0x1010e, 0x10203, 0x10204, 0x1021b, 0x1010103, 0x101010a, 0xfc01020b, 0xfc01020c, 0xfc01020d, 0x12345,
     ]
     for (const oid of oids) {
       for (let length = 0; length <= 64; length += 3) {
-        const data = Uint8Array.from({ length }, () => next(256))
+        const data = Uint8Array.from({ length }, () => random.below(256))
         if (oid === 0xfc01020c) data.set([0x80, 1].slice(0, length))
         if (oid === 0x10204) data.set([0x89, 2].slice(0, length))
         const outcome = (work: Promise<unknown> | undefined): Promise<string> =>

@@ -1,7 +1,8 @@
 import { fuzzCases, fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
+import { SeededRandom } from '@bis/hyperv-types'
 import { afterAll, describe, expect, it } from 'vitest'
 import { address, broadcast, frameOf, until } from '../support/guests.ts'
-import { NEVER, pair, random, TamperedAdapter } from '../support/loopback.ts'
+import { NEVER, pair, TamperedAdapter } from '../support/loopback.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 /** Messages each way, so many to a session: most of them meet one that is under way. */
@@ -21,34 +22,33 @@ const NO_SECTION = 0xffff_ffff
 /** A frame of 60 bytes behind one record: what the words of a good message are. */
 const GOOD_PACKET = [1, 120, 52, 60, 0, 0, 0, 36, 16, 0, 0, 16, 0, 12, 0]
 
-type Random = (limit: number) => number
-
-function word(next: Random): number {
-  return next(4) === 0 ? next(2 ** 32 - 1) : (WORDS[next(WORDS.length)] ?? 0)
+function word(random: SeededRandom): number {
+  return random.below(4) === 0 ? random.below(2 ** 32 - 1) : (WORDS[random.below(WORDS.length)] ?? 0)
 }
 
 /** Nothing but random words, or a good message of which some words were changed. */
-function writeMessage(view: DataView, at: number, next: Random): void {
-  if (next(3) === 0) {
-    for (let k = 0; k < 24; k++) view.setUint32(at + k * 4, word(next), true)
-    view.setUint32(at, [1, 1, 4, 5, 2, 3, 8, word(next)][next(8)] ?? 1, true)
-    if (next(2) === 0) view.setUint32(at + 4, 20 + next(100), true)
+function writeMessage(view: DataView, at: number, random: SeededRandom): void {
+  if (random.below(3) === 0) {
+    for (let k = 0; k < 24; k++) view.setUint32(at + k * 4, word(random), true)
+    view.setUint32(at, [1, 1, 4, 5, 2, 3, 8, word(random)][random.below(8)] ?? 1, true)
+    if (random.below(2) === 0) view.setUint32(at + 4, 20 + random.below(100), true)
     return
   }
   GOOD_PACKET.forEach((value, k) => {
     view.setUint32(at + k * 4, value, true)
   })
-  view.setUint32(at + 48, next(12), true)
-  for (let k = next(3); k > 0; k--) view.setUint32(at + next(15) * 4, next(2) === 0 ? next(200) : word(next), true)
+  view.setUint32(at + 48, random.below(12), true)
+  for (let k = random.below(3); k > 0; k--)
+    view.setUint32(at + random.below(15) * 4, random.below(2) === 0 ? random.below(200) : word(random), true)
 }
 
-function nvspMessage(next: Random, types: readonly number[]): Uint8Array {
-  const data = new DataView(new ArrayBuffer(8 * (2 + next(5))))
-  for (let at = 0; at < data.byteLength; at += 4) data.setUint32(at, word(next), true)
-  const packet = next(3) !== 0
-  data.setUint32(0, packet ? RNDIS_PACKET : (types[next(types.length)] ?? 0), true)
-  if (packet && next(4) !== 0) data.setUint32(8, NO_SECTION, true)
-  if (packet && next(4) !== 0) data.setUint32(12, 0, true)
+function nvspMessage(random: SeededRandom, types: readonly number[]): Uint8Array {
+  const data = new DataView(new ArrayBuffer(8 * (2 + random.below(5))))
+  for (let at = 0; at < data.byteLength; at += 4) data.setUint32(at, word(random), true)
+  const packet = random.below(3) !== 0
+  data.setUint32(0, packet ? RNDIS_PACKET : (types[random.below(types.length)] ?? 0), true)
+  if (packet && random.below(4) !== 0) data.setUint32(8, NO_SECTION, true)
+  if (packet && random.below(4) !== 0) data.setUint32(12, 0, true)
   return new Uint8Array(data.buffer)
 }
 
@@ -62,7 +62,7 @@ describe(`seed ${SEED}`, () => {
   it(
     '[ND-09] the guest lives through any messages of a host, and starts again with a good one',
     async () => {
-      const next = random(SEED)
+      const random = new SeededRandom(SEED)
       const host = new TamperedAdapter()
       for (; seen.toGuest < MESSAGES; seen.toGuest += SESSION) {
         const made = pair(host, { watchdogMs: 0 })
@@ -79,20 +79,30 @@ describe(`seed ${SEED}`, () => {
         const buffer = made.memory.bytesAt((channel?.gpadl(1)?.pfns[0] ?? 0) * 4096, 2 ** 20)
         const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
         for (let i = 0; i < SESSION; i++) {
-          const section = next(500) * SECTION_BYTES
-          writeMessage(view, section, next)
-          const count = next(8) === 0 ? next(4) : 1
+          const section = random.below(500) * SECTION_BYTES
+          writeMessage(view, section, random)
+          const count = random.below(8) === 0 ? random.below(4) : 1
           const header = new DataView(new ArrayBuffer(8 + count * 8))
-          header.setUint16(0, next(16) === 0 ? next(65_536) : RECEIVE_BUFFER, true)
-          header.setUint32(4, next(16) === 0 ? word(next) : count, true)
+          header.setUint16(0, random.below(16) === 0 ? random.below(65_536) : RECEIVE_BUFFER, true)
+          header.setUint32(4, random.below(16) === 0 ? word(random) : count, true)
           for (let k = 0; k < count; k++) {
-            header.setUint32(8 + k * 8, next(8) === 0 ? word(next) : SECTION_BYTES, true)
-            header.setUint32(12 + k * 8, next(8) === 0 ? word(next) : section, true)
+            header.setUint32(8 + k * 8, random.below(8) === 0 ? word(random) : SECTION_BYTES, true)
+            header.setUint32(12 + k * 8, random.below(8) === 0 ? word(random) : section, true)
           }
-          const type = [XFER_PAGES, XFER_PAGES, XFER_PAGES, XFER_PAGES, 6, 11, GPA_DIRECT, 0][next(8)] ?? 0
-          const data = nvspMessage(next, [1, 102, 105, 128, 129, 133, 134, 200])
+          const type = [XFER_PAGES, XFER_PAGES, XFER_PAGES, XFER_PAGES, 6, 11, GPA_DIRECT, 0][random.below(8)] ?? 0
+          const data = nvspMessage(random, [1, 102, 105, 128, 129, 133, 134, 200])
           const ranges = type === XFER_PAGES ? new Uint8Array(header.buffer) : undefined
-          channel?.send(type, next(2), next(600), next(4), ranges, ranges?.length ?? 0, data, 0, data.length)
+          channel?.send(
+            type,
+            random.below(2),
+            random.below(600),
+            random.below(4),
+            ranges,
+            ranges?.length ?? 0,
+            data,
+            0,
+            data.length,
+          )
           if (i % 16 === 0) await turn()
         }
         await turn()
@@ -112,7 +122,7 @@ describe(`seed ${SEED}`, () => {
   it(
     '[NC-09] the host lives through any messages of a guest, and serves the next',
     async () => {
-      const next = random(SEED + 1)
+      const random = new SeededRandom(SEED + 1)
       const host = new TamperedAdapter()
       const { counters } = host.adapter
       for (; seen.toHost < MESSAGES; seen.toHost += SESSION) {
@@ -120,17 +130,22 @@ describe(`seed ${SEED}`, () => {
         await made.hn.attach(NEVER)
         const run = made.pages.allocate(4)
         for (let i = 0; i < SESSION; i++) {
-          writeMessage(run.view, 0, next)
+          writeMessage(run.view, 0, random)
           const header = new DataView(new ArrayBuffer(24))
-          header.setUint32(4, next(16) === 0 ? word(next) : 1, true)
-          header.setUint32(8, next(4) === 0 ? (next(2) === 0 ? word(next) : 20 + next(4000)) : 120, true)
-          header.setUint32(12, next(16) === 0 ? word(next) : 0, true)
-          header.setUint32(16, next(16) === 0 ? word(next) : run.pfn, true)
-          const type = [GPA_DIRECT, GPA_DIRECT, GPA_DIRECT, GPA_DIRECT, 6, 6, 11, XFER_PAGES][next(8)] ?? GPA_DIRECT
+          header.setUint32(4, random.below(16) === 0 ? word(random) : 1, true)
+          header.setUint32(
+            8,
+            random.below(4) === 0 ? (random.below(2) === 0 ? word(random) : 20 + random.below(4000)) : 120,
+            true,
+          )
+          header.setUint32(12, random.below(16) === 0 ? word(random) : 0, true)
+          header.setUint32(16, random.below(16) === 0 ? word(random) : run.pfn, true)
+          const type =
+            [GPA_DIRECT, GPA_DIRECT, GPA_DIRECT, GPA_DIRECT, 6, 6, 11, XFER_PAGES][random.below(8)] ?? GPA_DIRECT
           const types = i < SESSION / 2 ? [1, 100, 101, 104, 125, 131, 135, 200] : [1, 100, 103, 106, 129, 133]
-          const data = nvspMessage(next, types)
+          const data = nvspMessage(random, types)
           const extra = type === GPA_DIRECT ? new Uint8Array(header.buffer) : undefined
-          made.channel.send(type, next(2), i + 1, 5, extra, extra?.length ?? 0, data, 0, data.length)
+          made.channel.send(type, random.below(2), i + 1, 5, extra, extra?.length ?? 0, data, 0, data.length)
           if (i % 16 === 0) await turn()
         }
         await made.channel.close()

@@ -115,15 +115,3 @@ export function pair(host = new TamperedAdapter(), settings: Partial<NetvscSetti
 }
 
 export const NEVER = new AbortController().signal
-
-/** A small seeded generator (xorshift32). */
-export function random(seed: number): (limit: number) => number {
-  let x = (Math.imul(seed + 1, 0x9e37_79b1) | 1) >>> 0
-  return (limit) => {
-    x ^= x << 13
-    x ^= x >>> 17
-    x ^= x << 5
-    x >>>= 0
-    return x % limit
-  }
-}
