@@ -1,11 +1,11 @@
 import type { Attachment, Channel, Device, Driver } from '@bis/hyperv-types'
 import { ProbePriority } from '@bis/hyperv-types'
 import { InterfaceId } from '@bis/hyperv-types/vmbus'
-import { isVirtualFunction } from './data-path.ts'
-import { HnInterface } from './hn-interface.ts'
+import { HnInterface } from './interface/hn-interface.ts'
 import type { NetvscSettings } from './settings.ts'
 import { readSettings } from './settings.ts'
 import { publish } from './sysctl.ts'
+import { isVirtualFunction } from './vf/data-path.ts'
 
 /** Hyper-V's network driver, hn(4). @param settings what counts more than the loader's tunables */
 export function netvscDriver(settings: Partial<NetvscSettings> = {}): Driver<Channel> {

@@ -1,5 +1,5 @@
-export type { VirtualFunctionInterface } from './data-path.ts'
 export { netvscDriver } from './driver.ts'
-export { HnInterface, type HnOptions } from './hn-interface.ts'
+export { HnInterface, type HnOptions } from './interface/hn-interface.ts'
 export { DEFAULT_SETTINGS, type NetvscSettings } from './settings.ts'
 export { NetvscStatistics } from './statistics.ts'
+export type { VirtualFunctionInterface } from './vf/data-path.ts'

@@ -1,6 +1,6 @@
 import type { SysctlNode } from '@bis/hyperv-types'
 import { TransmitChecksum } from '@bis/hyperv-types'
-import type { HnInterface } from './hn-interface.ts'
+import type { HnInterface } from './interface/hn-interface.ts'
 import type { NetvscStatistics } from './statistics.ts'
 
 /** Publishes settings and counters under `dev.hn.N`, by hn(4)'s names. */

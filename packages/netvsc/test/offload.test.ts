@@ -156,7 +156,7 @@ describe('large sends', () => {
 
 describe('VLAN', () => {
   it('[OF-06] carries all 65,536 tags beside the frame, both ways', async () => {
-    const { vlanTci, vlanWord } = await import('../src/frame-encoder.ts')
+    const { vlanTci, vlanWord } = await import('../src/transmit/frame-encoder.ts')
     for (let tci = 0; tci <= 0xffff; tci++) if (vlanTci(vlanWord(tci)) !== tci) throw new Error(`tag ${tci}`)
     await using network = new Network()
     const trunk = { mode: 'trunk', native: 0, allowed: [5, 4094] } as const

@@ -1,5 +1,5 @@
 import { PPI_PACKET_ID, PpiType, RNDIS_PACKET_HEADER_BYTES } from '@bis/hyperv-types/network'
-import { vlanTci } from './frame-encoder.ts'
+import { vlanTci } from '../transmit/frame-encoder.ts'
 
 const PPI_HEADER_BYTES = 12
 /** What offsets count from. */

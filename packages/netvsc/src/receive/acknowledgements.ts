@@ -2,7 +2,7 @@ import type { Channel } from '@bis/hyperv-types'
 import { SendStatus } from '@bis/hyperv-types'
 import { NvspMessageType } from '@bis/hyperv-types/network'
 import { PacketType, PrivateBuffer, scriptEngine } from '@bis/hyperv-types/ring'
-import type { NetvscStatistics } from './statistics.ts'
+import type { NetvscStatistics } from '../statistics.ts'
 
 const BYTES = 8
 const WORDS = 3

@@ -8,10 +8,10 @@ import {
   RndisMessageType,
 } from '@bis/hyperv-types/network'
 import { PrivateBuffer, RangeFault, scriptEngine, XferPageRanges } from '@bis/hyperv-types/ring'
+import type { NetvscStatistics } from '../statistics.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { FrameMessage } from './frame-message.ts'
 import { checksumBits } from './receive-checksum.ts'
-import type { NetvscStatistics } from './statistics.ts'
 
 const BATCH = 64
 const LEAST_RNDIS_BYTES = 8

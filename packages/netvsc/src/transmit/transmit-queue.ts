@@ -3,10 +3,10 @@ import { PAGE_SIZE, SendStatus, TransmitStatus } from '@bis/hyperv-types'
 import { EtherType, RepeatedCopies } from '@bis/hyperv-types/ethernet'
 import { NVSP_NO_SEND_SECTION, NvspChannelType, NvspMessageType, NvspStatus } from '@bis/hyperv-types/network'
 import { PacketType, PrivateBuffer, RangeList, scriptEngine } from '@bis/hyperv-types/ring'
+import type { RndisLimits } from '../rndis/rndis-exchange.ts'
+import type { NetvscStatistics } from '../statistics.ts'
 import { frameHeaderBytes, writeFrameHeader } from './frame-encoder.ts'
-import type { RndisLimits } from './rndis-exchange.ts'
 import type { SendSections } from './send-sections.ts'
-import type { NetvscStatistics } from './statistics.ts'
 
 /** A large frame's pages: one for the header, which must lie in one range, and 64 KiB and a little for the frame. */
 const LARGE_PAGES = 18

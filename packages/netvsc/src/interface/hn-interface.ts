@@ -22,13 +22,13 @@ import {
   Toeplitz,
 } from '@bis/hyperv-types/ethernet'
 import { NvspVersion, Oid, PacketFilter, RndisStatus } from '@bis/hyperv-types/network'
-import { DataPathSwitch } from './data-path.ts'
-import { macParameter } from './mac-parameter.ts'
-import type { SessionConfig } from './session.ts'
-import { NetvscSession } from './session.ts'
-import type { NetvscSettings } from './settings.ts'
-import { NetvscStatistics } from './statistics.ts'
-import { MOST_FRAME_BYTES } from './transmit-queue.ts'
+import { macParameter } from '../rndis/mac-parameter.ts'
+import type { SessionConfig } from '../session/session.ts'
+import { NetvscSession } from '../session/session.ts'
+import type { NetvscSettings } from '../settings.ts'
+import { NetvscStatistics } from '../statistics.ts'
+import { MOST_FRAME_BYTES } from '../transmit/transmit-queue.ts'
+import { DataPathSwitch } from '../vf/data-path.ts'
 
 const MTU_MIN = 68
 const MTU_DEFAULT = 1500

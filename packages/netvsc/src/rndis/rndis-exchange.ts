@@ -11,7 +11,7 @@ import {
   RndisStatus,
 } from '@bis/hyperv-types/network'
 import { PacketType, RangeList } from '@bis/hyperv-types/ring'
-import { PendingRequests } from './pending.ts'
+import { PendingRequests } from '../session/pending.ts'
 
 /** High word of the transaction ids of RNDIS control messages. */
 export const RNDIS_ID_HIGH = 2

@@ -1,6 +1,6 @@
 import { ReceiveChecksum } from '@bis/hyperv-types'
 import { RxChecksum } from '@bis/hyperv-types/network'
-import type { NetvscStatistics } from './statistics.ts'
+import type { NetvscStatistics } from '../statistics.ts'
 
 /** `ReceiveChecksum` bits of the host's word. A failure bit counts more than a success bit beside it. */
 export function checksumBits(word: number, statistics?: NetvscStatistics): number {
