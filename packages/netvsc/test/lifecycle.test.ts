@@ -325,6 +325,31 @@ describe('a virtual function', () => {
     await until(() => a.hn.path.active === undefined, 'removal')
   })
 
+  it.each(['2008r2', '2012', '2012r2', '2025'] as const)(
+    'is asked for when NVSP has messages for it, on %s',
+    async (release) => {
+      await using network = new Network(release)
+      const a = await network.guest()
+      const vf = new VirtualFunction({ name: 'mlx5_0', serial: 1, adapter: a.adapter })
+      a.machine.kernel.interfaces.add('mce', () => vf)
+      vf.assign()
+      if (release === '2008r2') {
+        await a.hn.configure({ promiscuous: true }) // a question and its answer later
+        expect([a.hn.session?.version, a.hn.path.paired, a.adapter.dataPath]).toEqual([
+          0x3_0002,
+          undefined,
+          'synthetic',
+        ])
+        return
+      }
+      await until(() => a.hn.path.active === vf, 'the switch')
+      expect(a.adapter.dataPath).toBe('virtual-function')
+      vf.withdraw()
+      await until(() => a.hn.path.active === undefined, 'the switch back')
+      expect(a.adapter.dataPath).toBe('synthetic')
+    },
+  )
+
   it('[SV-04] is switched to once after resume', async () => {
     await using network = new Network()
     const a = await network.guest()

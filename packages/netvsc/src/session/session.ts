@@ -225,7 +225,9 @@ export class NetvscSession {
     log.log('debug', `NVS version 0x${this.version.toString(16)}, NDIS version ${major}.${minor}`)
     if (this.version >= NvspVersion.V2) {
       let capabilities: number = Capability.ieee8021q
-      if (this.version >= NvspVersion.V5) capabilities |= Capability.sriov | Capability.teaming
+      // NVSP 4 has the messages of a virtual function, and its hosts offer one; the wish for one is told by this bit.
+      if (this.version >= NvspVersion.V4) capabilities |= Capability.sriov
+      if (this.version >= NvspVersion.V5) capabilities |= Capability.teaming
       if (this.version >= NvspVersion.V6_1 && settings.coalesce) capabilities |= Capability.rsc
       this.capabilities = capabilities
       await this.#tell(nvsRequest(NvspMessageType.SEND_NDIS_CONFIG, config.mtu + 14, 0, capabilities))
