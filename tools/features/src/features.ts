@@ -44,8 +44,7 @@ export const FEATURES: readonly Feature[] = [
   { id: 'vrss', title: 'Virtual receive-side scaling', hostFrom: '2012r2', probe: vrss, absent: noScaling },
   { id: 'tcp-offload', title: 'TCP offloading', hostFrom: '2008r2', probe: tcpOffload },
   { id: 'nic-hotplug', title: 'Hot add and remove of a NIC', hostFrom: '2016', probe: nicHotplug },
-  // Guests declare it from NVSP 5 on, which 2012 does not speak.
-  { id: 'sr-iov', title: 'SR-IOV', hostFrom: '2012r2', probe: srIov },
+  { id: 'sr-iov', title: 'SR-IOV', hostFrom: '2012', probe: srIov },
   { id: 'vhdx-resize', title: 'VHDX resize', hostFrom: '2012r2', probe: vhdxResize },
   { id: 'virtual-fc', title: 'Virtual Fibre Channel', hostFrom: '2012', probe: virtualFibreChannel },
   { id: 'live-backup', title: 'Live virtual machine backup', hostFrom: '2012r2', probe: liveBackup },
