@@ -1,13 +1,13 @@
 import type { Channel, Device, Driver } from '@bis/hyperv-types'
-import { IcMessageType, KVP_1_0, KVP_3_0, KVP_4_0 } from '@bis/hyperv-types/ic'
+import { IcMessageType, IcStatus, KVP_1_0, KVP_3_0, KVP_4_0 } from '@bis/hyperv-types/ic'
 import { InterfaceId } from '@bis/hyperv-types/vmbus'
-import type { IcHandlers, IcRequest } from '@bis/utils'
+import type { DaemonReply, IcHandlers, IcRequest } from '@bis/utils'
 import { icDriver } from '@bis/utils'
 import { runDaemon } from '../daemon/run-daemon.ts'
 import { KVP_DEVICES } from '../device/system.ts'
 import type { KvpReply, KvpRequest, KvpServer } from '../request.ts'
 import { readRequest, writeReply } from '../wire/host-message.ts'
-import { DaemonLink } from './daemon-link.ts'
+import { kvpDaemonDevice } from './kvp-daemon-device.ts'
 
 export interface KvpDriverOptions {
   /** Which kernel's character device it offers to daemons. Default `linux`: `/dev/vmbus/hv_kvp`. */
@@ -22,6 +22,7 @@ const DEFAULT_TIMEOUT_MS = 5000
 const MOST_TIMEOUT_MS = 30_000
 /** A request has up to 7460 bytes; a host may have sent some that wait. */
 const RING_BYTES = 4 * 4096
+const FAILED: KvpReply = { status: IcStatus.E_FAIL }
 
 /** The key-value driver, `hvkvp0`. */
 export function kvpDriver(options: KvpDriverOptions = {}): Driver<Channel> {
@@ -38,13 +39,13 @@ export function kvpDriver(options: KvpDriverOptions = {}): Driver<Channel> {
 
 function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers {
   const { kernel, log, sysctl } = device
-  const link = new DaemonLink(KVP_DEVICES[options.device ?? 'linux'], kernel.clock)
+  const daemon = kvpDaemonDevice(KVP_DEVICES[options.device ?? 'linux'], kernel.clock)
   const tunable = kernel.tunables.getInt('hw.hvkvp.timeout_ms') ?? DEFAULT_TIMEOUT_MS
   let timeoutMs = Math.min(MOST_TIMEOUT_MS, Math.max(1, tunable))
   let cut = 0
-  sysctl.leaf('daemon', 'none, opened, idle, asked or owing', () => link.state)
-  sysctl.leaf('timeouts', 'requests that the daemon did not answer in time', () => link.timeouts)
-  sysctl.leaf('late_answers', 'answers of the daemon that came too late', () => link.lateAnswers)
+  sysctl.leaf('daemon', 'none, opened, idle, asked or owing', () => daemon.state)
+  sysctl.leaf('timeouts', 'requests that the daemon did not answer in time', () => daemon.timeouts)
+  sysctl.leaf('late_answers', 'answers of the daemon that came too late', () => daemon.lateAnswers)
   sysctl.leaf('cut', 'keys or values that were too long for a message', () => cut)
   sysctl.leaf(
     'timeout_ms',
@@ -56,7 +57,8 @@ function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers 
       timeoutMs = wanted
     },
   )
-  const answer = (request: IcRequest, asked: KvpRequest, reply: KvpReply): void => {
+  const answer = (request: IcRequest, asked: KvpRequest, outcome: DaemonReply<KvpReply>): void => {
+    const reply = typeof outcome === 'string' ? FAILED : outcome
     const body = viewOf(request.body)
     if (writeReply(body, asked, reply)) {
       cut++
@@ -64,23 +66,23 @@ function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers 
     }
     request.respond(reply.status)
   }
-  const undo = kernel.characterDevices.add(link)
+  const undo = kernel.characterDevices.add(daemon)
   const stop = new AbortController()
   const { clock } = kernel
   const server = typeof options.daemon === 'function' ? options.daemon(device) : options.daemon
-  const daemon = server === undefined ? undefined : runDaemon(link, server, { clock, log, signal: stop.signal })
+  const running = server === undefined ? undefined : runDaemon(daemon, server, { clock, log, signal: stop.signal })
   return {
     onRequest(request) {
       const asked = readRequest(viewOf(request.body), request.bodyLength)
       if (typeof asked === 'number') request.respond(asked)
-      else void link.ask(asked, timeoutMs).then((reply) => answer(request, asked, reply))
+      else void daemon.ask(asked, timeoutMs).then((reply) => answer(request, asked, reply))
     },
-    onReset: () => link.cancel(),
+    onReset: () => daemon.cancel(),
     async dispose() {
       undo()
       stop.abort()
-      link.remove()
-      await daemon
+      daemon.remove()
+      await running
     },
   }
 }

@@ -3,9 +3,21 @@ import { DeviceError } from '@bis/hyperv-types'
 import { DeviceFile } from './device-file.ts'
 
 /** How a daemon and the kernel half of its driver talk. */
-export interface DaemonProtocol<Request> {
+export interface DaemonProtocol<Request, Reply> {
   /** Below `/dev`. */
   readonly path: string
+  /** Whether reading is refused until the daemon is registered; default it waits. */
+  readonly registersFirst?: boolean
+  /**
+   * Whether a request without a daemon waits for one to come; default it fails at once. When one has waited in vain, the
+   * next fail at once until a daemon registers.
+   */
+  readonly waits?: boolean
+  /**
+   * Looks at the length of each message before anything else.
+   * @throws DeviceError `invalid-argument`
+   */
+  check(message: Uint8Array): void
   /**
    * A daemon's first message.
    * @returns what it reads in answer, if anything
@@ -13,11 +25,10 @@ export interface DaemonProtocol<Request> {
    */
   register(message: Uint8Array): Uint8Array | undefined
   encode(request: Request): Uint8Array
-  /**
-   * The HRESULT of the daemon's answer.
-   * @throws DeviceError `invalid-argument` for a message that is no answer
-   */
-  status(message: Uint8Array): number
+  /** What the daemon answers to a request. */
+  reply(message: Uint8Array, request: Request): Reply
+  /** Told that a request is done whose time was over. */
+  late?(): void
 }
 
 /**
@@ -27,37 +38,38 @@ export interface DaemonProtocol<Request> {
  */
 export type DaemonState = 'none' | 'opened' | 'idle' | 'asked' | 'owing'
 
-/** What became of a request: the daemon's status; no daemon, or it went away; or its time was over. */
-export type DaemonReply = number | 'absent' | 'timeout'
+/** What became of a request: the daemon's reply; no daemon, or it went away, or the request was given up; or its time was over. */
+export type DaemonReply<Reply> = Reply | 'absent' | 'timeout'
 
-interface Pending<Request> {
+interface Pending<Request, Reply> {
   readonly request: Request
   readonly timer: Timer
-  finish(reply: DaemonReply): void
+  finish(reply: DaemonReply<Reply>): void
 }
 
 /**
  * The kernel's side of a daemon's character device: one daemon, one request at a time. A daemon answers what it has read
  * before it reads on, so an answer that comes too late is told from the next one's by its place.
  */
-export class DaemonDevice<Request> implements CharacterDevice {
+export class DaemonDevice<Request, Reply> implements CharacterDevice {
   readonly path: string
   /** Answers that came when their request's time was over. */
   lateAnswers = 0
-  readonly #protocol: DaemonProtocol<Request>
+  /** Requests whose time ran out. */
+  timeouts = 0
+  readonly #protocol: DaemonProtocol<Request, Reply>
   readonly #clock: Clock
-  readonly #onLate: (status: number) => void
   #state: DaemonState = 'none'
   #file: DeviceFile | undefined
-  #pending: Pending<Request> | undefined
+  #pending: Pending<Request, Reply> | undefined
+  /** No request has waited in vain since a daemon was here. */
+  #hopeful = true
   #removed = false
 
-  /** @param onLate told of each answer that came too late */
-  constructor(protocol: DaemonProtocol<Request>, clock: Clock, onLate: (status: number) => void = () => {}) {
+  constructor(protocol: DaemonProtocol<Request, Reply>, clock: Clock) {
     this.path = protocol.path
     this.#protocol = protocol
     this.#clock = clock
-    this.#onLate = onLate
   }
 
   get state(): DaemonState {
@@ -76,6 +88,7 @@ export class DaemonDevice<Request> implements CharacterDevice {
       throw new DeviceError('busy', `/dev/${this.path} is open already: one daemon serves it`)
     const file = new DeviceFile({
       written: (message) => this.#written(message),
+      mayRead: () => this.registered || this.#protocol.registersFirst !== true,
       closed: () => this.#closed(file),
     })
     this.#file = file
@@ -84,48 +97,62 @@ export class DaemonDevice<Request> implements CharacterDevice {
   }
 
   /** Has the daemon do something. What was asked before and is not answered counts no more. */
-  ask(request: Request, timeoutMs: number): Promise<DaemonReply> {
-    this.#finish('absent')
-    if (!this.registered) return Promise.resolve('absent')
+  ask(request: Request, timeoutMs: number): Promise<DaemonReply<Reply>> {
+    this.cancel()
+    if (!this.registered && !this.#mayCome) return Promise.resolve('absent')
     return new Promise((resolve) => {
-      const timer = this.#clock.after(timeoutMs, () => this.#finish('timeout'))
+      const timer = this.#clock.after(timeoutMs, () => {
+        this.timeouts++
+        if (!this.registered) this.#hopeful = false
+        this.#finish('timeout')
+      })
       this.#pending = { request, timer, finish: resolve }
       this.#deliver()
     })
   }
 
+  /** The request in hand counts no more. */
+  cancel(): void {
+    this.#finish('absent')
+  }
+
   /** Takes the device away. */
   remove(): void {
     this.#removed = true
-    this.#finish('absent')
+    this.cancel()
     this.#file?.remove()
     this.#file = undefined
     this.#state = 'none'
   }
 
+  get #mayCome(): boolean {
+    return this.#protocol.waits === true && (this.#hopeful || this.#state === 'opened')
+  }
+
   #written(message: Uint8Array): void {
+    this.#protocol.check(message)
     switch (this.#state) {
       case 'opened': {
         const answer = this.#protocol.register(message)
         this.#state = 'idle'
+        this.#hopeful = true
         if (answer !== undefined) this.#file?.put(answer)
-        return
-      }
-      case 'owing': {
-        const status = this.#protocol.status(message)
-        this.lateAnswers++
-        this.#state = 'idle'
-        this.#onLate(status)
         this.#deliver()
         return
       }
+      case 'owing':
+        this.lateAnswers++
+        this.#state = 'idle'
+        this.#protocol.late?.()
+        this.#deliver()
+        return
       case 'asked': {
         // What stands in the queue unread cannot have been answered.
         if (this.#file?.readable === true)
           throw new DeviceError('invalid-argument', 'an answer before its request was read')
-        const status = this.#protocol.status(message)
+        const pending = this.#pending
         this.#state = 'idle'
-        this.#finish(status)
+        if (pending !== undefined) this.#finish(this.#protocol.reply(message, pending.request))
         return
       }
       default:
@@ -139,7 +166,7 @@ export class DaemonDevice<Request> implements CharacterDevice {
     this.#file?.put(this.#protocol.encode(this.#pending.request))
   }
 
-  #finish(reply: DaemonReply): void {
+  #finish(reply: DaemonReply<Reply>): void {
     const pending = this.#pending
     if (pending === undefined) return
     this.#pending = undefined
@@ -150,8 +177,10 @@ export class DaemonDevice<Request> implements CharacterDevice {
 
   #closed(file: DeviceFile): void {
     if (this.#file !== file) return
+    const had = this.#state === 'asked'
     this.#file = undefined
     this.#state = 'none'
-    this.#finish('absent')
+    // What the daemon had may be half done. What it had not yet, the next one gets if it comes in time.
+    if (had || this.#protocol.waits !== true) this.cancel()
   }
 }

@@ -22,7 +22,7 @@ export class CopySession {
   files = 0
   bytes = 0
   failures = 0
-  readonly #daemon: DaemonDevice<Uint8Array> | undefined
+  readonly #daemon: DaemonDevice<Uint8Array, number> | undefined
   readonly #target: FileCopyTarget | undefined
   readonly #log: Logger
   readonly #readStart: (body: Uint8Array) => FileCopyStart
@@ -31,7 +31,7 @@ export class CopySession {
 
   /** @param readStartMessage how the texts of a START are to be read; default: as the host sends them */
   constructor(
-    daemon: DaemonDevice<Uint8Array> | undefined,
+    daemon: DaemonDevice<Uint8Array, number> | undefined,
     target: FileCopyTarget | undefined,
     log: Logger,
     readStartMessage: (body: Uint8Array) => FileCopyStart = readStart,
@@ -135,7 +135,11 @@ export class CopySession {
     return this.#copy
   }
 
-  async #startDaemon(daemon: DaemonDevice<Uint8Array>, body: Uint8Array, file: FileCopyStart): Promise<FileCopyWriter> {
+  async #startDaemon(
+    daemon: DaemonDevice<Uint8Array, number>,
+    body: Uint8Array,
+    file: FileCopyStart,
+  ): Promise<FileCopyWriter> {
     const ask = async (message: Uint8Array, timeoutMs = DAEMON_MS): Promise<void> => {
       const reply = await daemon.ask(message, timeoutMs)
       const status = typeof reply === 'number' ? reply : IcStatus.E_FAIL

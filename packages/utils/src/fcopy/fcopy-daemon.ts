@@ -7,10 +7,13 @@ const WORD = 4
 const NEWEST_VERSION = 1
 
 /** `/dev/vmbus/hv_fcopy`, for Linux's hv_fcopy_daemon: messages go to it as they are. Source: drivers/hv/hv_fcopy.c. */
-export function fcopyDaemonDevice(clock: Clock): DaemonDevice<Uint8Array> {
-  return new DaemonDevice<Uint8Array>(
+export function fcopyDaemonDevice(clock: Clock): DaemonDevice<Uint8Array, number> {
+  return new DaemonDevice<Uint8Array, number>(
     {
       path: 'vmbus/hv_fcopy',
+      check({ length }) {
+        if (length !== WORD) throw new DeviceError('invalid-argument', `${length} bytes: an answer has ${WORD}`)
+      },
       register(message) {
         const version = readWord(message)
         if (version > NEWEST_VERSION)
@@ -18,14 +21,12 @@ export function fcopyDaemonDevice(clock: Clock): DaemonDevice<Uint8Array> {
         return version === 0 ? undefined : Uint8Array.of(NEWEST_VERSION, 0, 0, 0)
       },
       encode: (message) => message,
-      status: readWord,
+      reply: readWord,
     },
     clock,
   )
 }
 
 function readWord(message: Uint8Array): number {
-  if (message.length !== WORD)
-    throw new DeviceError('invalid-argument', `${message.length} bytes: an answer has ${WORD}`)
   return new DataView(message.buffer, message.byteOffset).getUint32(0, true)
 }

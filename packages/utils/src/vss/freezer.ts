@@ -34,7 +34,7 @@ export class Freezer {
   /** Thaws that nobody asked for: the limit, the host, or a failure on the way. */
   forcedThaws = 0
   readonly #hooks: readonly VssHook[]
-  readonly #daemon: DaemonDevice<VssDaemonOperation>
+  readonly #daemon: DaemonDevice<VssDaemonOperation, number>
   readonly #clock: Clock
   readonly #log: Logger
   readonly #limits: FreezerLimits
@@ -47,7 +47,7 @@ export class Freezer {
 
   constructor(
     hooks: readonly VssHook[],
-    daemon: DaemonDevice<VssDaemonOperation>,
+    daemon: DaemonDevice<VssDaemonOperation, number>,
     clock: Clock,
     log: Logger,
     limits: FreezerLimits,

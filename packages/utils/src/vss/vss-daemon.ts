@@ -14,12 +14,15 @@ const FLAGS_OFFSET = 8
 export type VssDaemonOperation = typeof VssOperation.HOT_BACKUP | typeof VssOperation.FREEZE | typeof VssOperation.THAW
 
 /** `/dev/vmbus/hv_vss`, for Linux's hv_vss_daemon. Source: drivers/hv/hv_snapshot.c, include/uapi/linux/hyperv.h. */
-export function vssDaemonDevice(clock: Clock, onLate: (status: number) => void): DaemonDevice<VssDaemonOperation> {
-  return new DaemonDevice<VssDaemonOperation>(
+export function vssDaemonDevice(clock: Clock, late: () => void): DaemonDevice<VssDaemonOperation, number> {
+  return new DaemonDevice<VssDaemonOperation, number>(
     {
       path: 'vmbus/hv_vss',
+      check({ length }) {
+        if (length !== VSS_MESSAGE_BYTES)
+          throw new DeviceError('invalid-argument', `${length} bytes: a message has ${VSS_MESSAGE_BYTES}`)
+      },
       register(message) {
-        checkLength(message)
         const operation = message[0]
         if (operation !== REGISTER && operation !== REGISTER1)
           throw new DeviceError('invalid-argument', `operation ${operation} registers no daemon`)
@@ -31,18 +34,12 @@ export function vssDaemonDevice(clock: Clock, onLate: (status: number) => void):
         if (operation === VssOperation.HOT_BACKUP) message[FLAGS_OFFSET] = VSS_HBU_NO_AUTO_RECOVERY
         return message
       },
-      status(message) {
-        checkLength(message)
+      reply(message) {
         const error = new DataView(message.buffer, message.byteOffset).getInt32(0, true)
         return error === 0 ? IcStatus.S_OK : IcStatus.E_FAIL
       },
+      late,
     },
     clock,
-    onLate,
   )
-}
-
-function checkLength({ length }: Uint8Array): void {
-  if (length !== VSS_MESSAGE_BYTES)
-    throw new DeviceError('invalid-argument', `${length} bytes: a message has ${VSS_MESSAGE_BYTES}`)
 }
