@@ -5,7 +5,7 @@ import { BisError } from '@bis/hyperv-types'
  * - `locked`: another process held the pool's lock too long; `no-lock`: this system offers no lock;
  * - `unsafe-file`: a link or something else that is no plain file stands where a pool should;
  * - `bad-address`: IP information that is none; `unknown-adapter`: no interface has that id;
- * - `device`: the kernel's character device is not there, busy, or refused; `failed`: a helper command failed; `aborted`.
+ * - `failed`: a helper command failed; `aborted`. What is wrong with the daemon's device is a DeviceError.
  */
 export type KvpErrorCode =
   | 'no-pool'
@@ -17,7 +17,6 @@ export type KvpErrorCode =
   | 'unsafe-file'
   | 'bad-address'
   | 'unknown-adapter'
-  | 'device'
   | 'failed'
   | 'aborted'
 

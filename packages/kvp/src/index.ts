@@ -1,5 +1,5 @@
 export { type AutoValues, type NetworkConfiguration, PoolServer, type PoolServerOptions } from './daemon/pool-server.ts'
-export { type DaemonFile, type DaemonOptions, type RunOptions, runDaemon, serveDevice } from './daemon/run-daemon.ts'
+export { type DaemonOptions, type RunOptions, runDaemon, serveDevice } from './daemon/run-daemon.ts'
 export { KVP_DEVICES, type KvpDeviceKind } from './device/system.ts'
 export { type GuestServerOptions, guestServer } from './driver/guest-server.ts'
 export { type KvpDriverOptions, kvpDriver } from './driver/kvp-driver.ts'

@@ -1,18 +1,12 @@
 import type { CharacterDevice, CharacterFile, Clock, Logger } from '@bis/hyperv-types'
 import { DeviceError, sleep } from '@bis/hyperv-types'
 import { IcStatus } from '@bis/hyperv-types/ic'
+import type { DaemonFile } from '@bis/utils'
 import { decodeRequest, encodeOperation, encodeReply, operationOf, registrationText } from '../device/message.ts'
 import type { KvpDeviceKind } from '../device/system.ts'
 import { KVP_DEVICES, REGISTER1 } from '../device/system.ts'
 import { KvpError } from '../errors.ts'
 import type { KvpReply, KvpServer } from '../request.ts'
-
-/** The device as a daemon has it open: a {@link CharacterFile}, or a descriptor of the real one. */
-export interface DaemonFile {
-  read(signal?: AbortSignal): Promise<Uint8Array>
-  write(message: Uint8Array): void
-  close(): void
-}
 
 export interface DaemonOptions {
   readonly kind: KvpDeviceKind
@@ -24,7 +18,7 @@ export interface DaemonOptions {
 
 /**
  * Registers and answers requests, one after the other, until the signal is aborted.
- * @throws what reading or writing the device throws
+ * @throws DeviceError `protocol`; what reading or writing the device throws
  */
 export async function serveDevice(file: DaemonFile, server: KvpServer, options: DaemonOptions): Promise<void> {
   const { kind, log, signal } = options
@@ -33,8 +27,8 @@ export async function serveDevice(file: DaemonFile, server: KvpServer, options: 
   while (signal?.aborted !== true) {
     const message = await file.read(signal)
     if (message.length < kind.messageBytes) {
-      throw new KvpError(
-        'device',
+      throw new DeviceError(
+        'protocol',
         `a message of ${message.length} bytes from the kernel: ${kind.messageBytes} expected`,
       )
     }

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '@bis/hyperv-types'
+import { DeviceError } from '@bis/hyperv-types'
+import { openCharacterDevice } from '@bis/utils/node'
 import type { NetworkConfiguration } from '../../daemon/pool-server.ts'
 import { PoolServer } from '../../daemon/pool-server.ts'
 import { serveDevice } from '../../daemon/run-daemon.ts'
 import { KVP_DEVICES } from '../../device/system.ts'
-import { KvpError } from '../../errors.ts'
 import type { PoolFolderOptions } from '../open-pools.ts'
 import { PoolFolder } from '../open-pools.ts'
-import { openDevice } from './device-descriptor.ts'
 import { FreeBsdNetwork } from './freebsd-network.ts'
 import { LinuxNetwork } from './linux-network.ts'
 import { SystemValues } from './system-values.ts'
@@ -34,7 +34,7 @@ const MOST_PAUSE_MS = 30_000
 /**
  * The KVP daemon: takes the place of hv_kvp_daemon until the signal is aborted. When the device fails after it once
  * worked, it is opened again, with longer pauses.
- * @throws KvpError `device` when the device cannot be opened at the beginning, `no-lock` without koffi
+ * @throws DeviceError `io` when the device cannot be opened at the beginning, KvpError `no-lock` without koffi
  */
 export async function runKvpDaemon(options: KvpDaemonOptions): Promise<void> {
   const { signal, log } = options
@@ -49,7 +49,7 @@ export async function runKvpDaemon(options: KvpDaemonOptions): Promise<void> {
   let worked = false
   for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(pause * 2, MOST_PAUSE_MS)) {
     try {
-      const file = openDevice(options.device ?? `/dev/${kind.path}`, kind.messageBytes)
+      const file = openCharacterDevice(options.device ?? `/dev/${kind.path}`, kind.messageBytes)
       try {
         await serveDevice(file, server, {
           kind,
@@ -64,13 +64,12 @@ export async function runKvpDaemon(options: KvpDaemonOptions): Promise<void> {
           },
         })
       } finally {
-        // While a read waits in its thread, closing would leave it a number that something else may get.
-        if (!signal.aborted) file.close()
+        file.close()
       }
     } catch (error) {
       if (signal.aborted) return
       if (!worked) throw error
-      const reason = error instanceof KvpError ? error.message : String(error)
+      const reason = error instanceof DeviceError ? error.message : String(error)
       log.log('warning', `${reason}; again in ${pause / 1000} s`)
     }
     await delay(pause, undefined, { signal }).catch(() => undefined)
