@@ -3,10 +3,10 @@ import { SendStatus } from '@bis/hyperv-types'
 import { NvspMessageType, NvspStatus, nvspMessage } from '@bis/hyperv-types/network'
 import { PacketType, PrivateBuffer, scriptEngine } from '@bis/hyperv-types/ring'
 import type { AdapterCounters } from './counters.ts'
-import { FrameParser } from './frame-parser.ts'
-import { Gatherer } from './gather.ts'
-import type { ReceiveQueue } from './receive-queue.ts'
-import type { SharedBuffer } from './shared-buffer.ts'
+import type { SharedBuffer } from './nvsp/shared-buffer.ts'
+import type { ReceiveQueue } from './receive/receive-queue.ts'
+import { FrameParser } from './transmit/frame-parser.ts'
+import { Gatherer } from './transmit/gather.ts'
 
 const LEAST_NVSP_BYTES = 8
 const COMPLETION_REQUESTED = 1

@@ -29,24 +29,30 @@ import type { PortSettings } from '../vswitch/port-settings.ts'
 import type { SwitchFrame } from '../vswitch/switch-frame.ts'
 import type { PortClient, SwitchPort } from '../vswitch/switch-port.ts'
 import type { VirtualSwitch } from '../vswitch/virtual-switch.ts'
-import { ControlOutbox } from './control-outbox.ts'
 import { AdapterCounters } from './counters.ts'
-import type { FrameParser } from './frame-parser.ts'
-import { indication } from './indication.ts'
 import type { NetChannelOwner } from './net-channel.ts'
 import { NetChannel } from './net-channel.ts'
-import { indirectionTable, Notifications, wordsNotification } from './notifications.ts'
-import { requestBytes, writeAnswer, writeInitComplete, writeReceiveSections, writeRefusal } from './nvsp-answers.ts'
-import { Offloads } from './offloads.ts'
-import { passesFilter } from './packet-filter.ts'
-import { coalescedChecksumWord, finishLengths, verdict } from './receive-checksum.ts'
-import { CONTROL_IDS, ReceivePool, sectionBytesFor } from './receive-pool.ts'
-import { ReceiveQueue } from './receive-queue.ts'
-import type { ControlledAdapter } from './rndis-control.ts'
-import { RndisControl } from './rndis-control.ts'
-import { ReceiveScaling } from './rss.ts'
-import { NvspSession } from './session.ts'
-import { SharedBuffer } from './shared-buffer.ts'
+import { indirectionTable, Notifications, wordsNotification } from './nvsp/notifications.ts'
+import {
+  requestBytes,
+  writeAnswer,
+  writeInitComplete,
+  writeReceiveSections,
+  writeRefusal,
+} from './nvsp/nvsp-answers.ts'
+import { NvspSession } from './nvsp/session.ts'
+import { SharedBuffer } from './nvsp/shared-buffer.ts'
+import { passesFilter } from './receive/packet-filter.ts'
+import { coalescedChecksumWord, finishLengths, verdict } from './receive/receive-checksum.ts'
+import { CONTROL_IDS, ReceivePool, sectionBytesFor } from './receive/receive-pool.ts'
+import { ReceiveQueue } from './receive/receive-queue.ts'
+import { ReceiveScaling } from './receive/rss.ts'
+import { ControlOutbox } from './rndis/control-outbox.ts'
+import { indication } from './rndis/indication.ts'
+import { Offloads } from './rndis/offloads.ts'
+import type { ControlledAdapter } from './rndis/rndis-control.ts'
+import { RndisControl } from './rndis/rndis-control.ts'
+import type { FrameParser } from './transmit/frame-parser.ts'
 
 const DEFAULT_MAX_FRAME_BYTES = 9216
 const SEND_SECTION_BYTES = 6144

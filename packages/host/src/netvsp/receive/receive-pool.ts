@@ -1,4 +1,4 @@
-import type { SharedBuffer } from './shared-buffer.ts'
+import type { SharedBuffer } from '../nvsp/shared-buffer.ts'
 
 /** Where the frame begins in a sub-allocation, or up to 7 bytes before: in front of it header and per-packet information. */
 export const FRAME_AT = 256

@@ -21,10 +21,10 @@ import {
   rssCapabilities,
 } from '@bis/hyperv-types/network'
 import { encodeUtf16, readUtf16 } from '@bis/hyperv-types/struct'
-import type { AdapterCounters } from './counters.ts'
+import type { AdapterCounters } from '../counters.ts'
+import type { NvspSession } from '../nvsp/session.ts'
+import type { ReceiveScaling } from '../receive/rss.ts'
 import type { Offloads } from './offloads.ts'
-import type { ReceiveScaling } from './rss.ts'
-import type { NvspSession } from './session.ts'
 
 /** PACKET messages in one message at most, and the power of two that each begins at. */
 const MAX_PACKETS = 8

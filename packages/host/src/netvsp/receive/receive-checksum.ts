@@ -2,7 +2,7 @@ import { TransmitChecksum } from '@bis/hyperv-types'
 import type { FrameHeaders } from '@bis/hyperv-types/ethernet'
 import { finishIpv4Header, foldSum, IpProtocol, sumWords, transportIsGood } from '@bis/hyperv-types/ethernet'
 import { RxChecksum } from '@bis/hyperv-types/network'
-import type { SwitchFrame } from '../vswitch/switch-frame.ts'
+import type { SwitchFrame } from '../../vswitch/switch-frame.ts'
 
 const ETHERNET = 14
 const IPV6_BYTES = 40

@@ -2,7 +2,7 @@ import type { GuestMemory, MemoryRegion, Packet } from '@bis/hyperv-types'
 import { PAGE_SIZE } from '@bis/hyperv-types'
 import type { RingEngine } from '@bis/hyperv-types/ring'
 import { GpaRanges, PrivateBuffer, RangeFault, scriptEngine } from '@bis/hyperv-types/ring'
-import type { SharedBuffer } from './shared-buffer.ts'
+import type { SharedBuffer } from '../nvsp/shared-buffer.ts'
 
 /** Longest message taken: a 64 KiB frame with its headers, and then some. */
 export const MAX_MESSAGE_BYTES = 0x2_0000

@@ -2,8 +2,8 @@ import type { HostChannel } from '@bis/hyperv-types'
 import { SendStatus } from '@bis/hyperv-types'
 import { NVSP_NO_SEND_SECTION, NvspChannelType, NvspMessageType } from '@bis/hyperv-types/network'
 import { PacketType, RangeList } from '@bis/hyperv-types/ring'
-import type { ReceivePool } from './receive-pool.ts'
-import { CONTROL_IDS } from './receive-pool.ts'
+import type { ReceivePool } from '../receive/receive-pool.ts'
+import { CONTROL_IDS } from '../receive/receive-pool.ts'
 
 /** Control messages that may wait for a guest that does not take them. */
 const MOST_WAITING = 256

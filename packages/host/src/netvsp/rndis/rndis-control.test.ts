@@ -1,9 +1,9 @@
 import { ManualClock } from '@bis/hyperv-types'
 import { NDIS_6_30, RndisStatus } from '@bis/hyperv-types/network'
 import { describe, expect, it } from 'vitest'
-import { hostRelease } from '../host-release.ts'
-import { VirtualSwitch } from '../vswitch/virtual-switch.ts'
-import { NetworkAdapter } from './network-adapter.ts'
+import { hostRelease } from '../../host-release.ts'
+import { VirtualSwitch } from '../../vswitch/virtual-switch.ts'
+import { NetworkAdapter } from '../network-adapter.ts'
 import { RndisControl } from './rndis-control.ts'
 
 const adapter = new NetworkAdapter({

@@ -1,6 +1,6 @@
 import { isGroup } from '@bis/hyperv-types/ethernet'
 import { PacketFilter } from '@bis/hyperv-types/network'
-import type { SwitchFrame } from '../vswitch/switch-frame.ts'
+import type { SwitchFrame } from '../../vswitch/switch-frame.ts'
 
 /**
  * Whether a guest asked for frames like this one.

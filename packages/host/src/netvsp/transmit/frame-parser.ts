@@ -1,8 +1,8 @@
 import { TransmitChecksum } from '@bis/hyperv-types'
 import { ETHERNET_HEADER_BYTES, EtherType } from '@bis/hyperv-types/ethernet'
 import { PpiType, RNDIS_PACKET_HEADER_BYTES, RndisMessageType, TxChecksum } from '@bis/hyperv-types/network'
-import { SwitchFrame } from '../vswitch/switch-frame.ts'
-import type { AdapterCounters } from './counters.ts'
+import { SwitchFrame } from '../../vswitch/switch-frame.ts'
+import type { AdapterCounters } from '../counters.ts'
 
 /** PACKET messages in one message of the guest at most: what INITIALIZE_C tells, with room for those that do not listen. */
 export const MAX_FRAMES = 64

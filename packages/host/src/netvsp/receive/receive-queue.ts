@@ -8,7 +8,7 @@ import {
   PacketIdFlag,
 } from '@bis/hyperv-types/network'
 import { PacketType, PrivateBuffer, RangeList, scriptEngine } from '@bis/hyperv-types/ring'
-import type { AdapterCounters } from './counters.ts'
+import type { AdapterCounters } from '../counters.ts'
 import type { ReceiveInfo } from './receive-header.ts'
 import { MOST_RECEIVE_HEADER_BYTES, writeReceiveHeader } from './receive-header.ts'
 import type { ReceivePool } from './receive-pool.ts'
