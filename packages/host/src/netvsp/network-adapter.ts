@@ -48,9 +48,9 @@ import { CONTROL_IDS, ReceivePool, sectionBytesFor } from './receive/receive-poo
 import { ReceiveQueue } from './receive/receive-queue.ts'
 import { ReceiveScaling } from './receive/rss.ts'
 import { ControlOutbox } from './rndis/control-outbox.ts'
+import type { ControlledAdapter } from './rndis/controlled-adapter.ts'
 import { indication } from './rndis/indication.ts'
 import { Offloads } from './rndis/offloads.ts'
-import type { ControlledAdapter } from './rndis/rndis-control.ts'
 import { RndisControl } from './rndis/rndis-control.ts'
 import type { FrameParser } from './transmit/frame-parser.ts'
 

@@ -23,9 +23,10 @@ export class ReceiveScaling {
    * Takes over a parameters object. Nothing changes unless all of it is good.
    * @returns false when something does not fit: sizes, offsets, or an entry that names no queue
    */
-  set(bytes: Uint8Array, at: number, length: number, queueCount: number): boolean {
+  set(data: Uint8Array, queueCount: number): boolean {
+    const { length } = data
     if (length < LEAST_PARAMETER_BYTES) return false
-    const view = new DataView(bytes.buffer, bytes.byteOffset + at, length)
+    const view = new DataView(data.buffer, data.byteOffset, length)
     const type = view.getUint8(0)
     if (type !== NdisObjectType.RSS_PARAMETERS || view.getUint8(1) < 1) return false
     const flags = rssParameters.flag.get(view, 0)
@@ -44,7 +45,7 @@ export class ReceiveScaling {
     const entries = tableBytes / 4
     for (let i = 0; i < entries; i++) if (view.getUint32(tableAt + i * 4, true) >= queueCount) return false
     for (let i = 0; i < TABLE_ENTRIES; i++) this.table[i] = view.getUint32(tableAt + (i % entries) * 4, true)
-    const key = Array.from(bytes.subarray(at + keyAt, at + keyAt + RSS_KEY_BYTES))
+    const key = Array.from(data.subarray(keyAt, keyAt + RSS_KEY_BYTES))
     if (this.#toeplitz === undefined || key.join() !== this.#key) this.#toeplitz = new Toeplitz(key)
     this.#key = key.join()
     this.hashInfo = hashInfo

@@ -82,9 +82,10 @@ export class Offloads {
   }
 
   /** Takes over a parameters object; unknown values leave things as they are. @returns false when it is none */
-  set(bytes: Uint8Array, at: number, length: number): boolean {
+  set(data: Uint8Array): boolean {
+    const { length } = data
     if (length < NDIS_OFFLOAD_PARAMETERS_BYTES[1]) return false
-    const view = new DataView(bytes.buffer, bytes.byteOffset + at, length)
+    const view = new DataView(data.buffer, data.byteOffset, length)
     if (view.getUint8(0) !== NdisObjectType.DEFAULT || view.getUint8(1) < 1) return false
     const fields = ndisOffloadParameters
     if (fields.lso_v1.get(view, 0) === OffloadSwitch.ON) return false
