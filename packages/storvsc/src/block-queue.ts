@@ -2,13 +2,15 @@ import type { DeviceErrorCode } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { ScsiOpcode } from '@bis/hyperv-types/scsi'
 import { SrbDataDirection } from '@bis/hyperv-types/storage'
-import type { ScsiAddress, StorvscAdapter, Waiter } from './adapter.ts'
+import type { StorvscAdapter } from './adapter.ts'
 import type { BlockRequest } from './block-request.ts'
 import { BlockOperation } from './block-request.ts'
 import { outcomeError } from './execute.ts'
 import { gpaOf } from './guest-buffer.ts'
 import { encodeReadWrite } from './read-write-cdb.ts'
 import type { RequestOwner, StorvscRequest } from './request.ts'
+import type { RequestPool, Waiter } from './request-pool.ts'
+import type { ScsiAddress } from './scsi-address.ts'
 import type { Verdict } from './verdict.ts'
 import { judge } from './verdict.ts'
 
@@ -34,6 +36,7 @@ const MAX_WAITS = 100
 /** The reads, writes and flushes of one disk: split to what the controller takes, tried again where that helps. */
 export class BlockQueue implements RequestOwner, Waiter {
   readonly #adapter: StorvscAdapter
+  readonly #requests: RequestPool
   readonly #address: ScsiAddress
   readonly #owner: QueueOwner
   /** Not wholly started, oldest first. */
@@ -42,6 +45,7 @@ export class BlockQueue implements RequestOwner, Waiter {
 
   constructor(adapter: StorvscAdapter, address: ScsiAddress, owner: QueueOwner) {
     this.#adapter = adapter
+    this.#requests = adapter.requests
     this.#address = address
     this.#owner = owner
   }
@@ -60,7 +64,7 @@ export class BlockQueue implements RequestOwner, Waiter {
     if (request.located !== request.buffer) this.#locate(request)
     if (this.#pending.length === 0 && this.#advance(request)) return
     this.#pending.push(request)
-    this.#adapter.wait(this)
+    this.#requests.wait(this)
   }
 
   /** Takes a request back that nothing has been started of. @returns whether it was. */
@@ -73,7 +77,7 @@ export class BlockQueue implements RequestOwner, Waiter {
   /** The unit is gone: what waits ends now, what the host has ends with its answer. */
   remove(reason: DeviceError): void {
     this.#removed ??= reason
-    this.#adapter.forget(this)
+    this.#requests.forget(this)
     const pending = this.#pending
     this.#pending = []
     for (const request of pending) {
@@ -103,12 +107,12 @@ export class BlockQueue implements RequestOwner, Waiter {
       const { bytes } = request.bounce.run
       block.buffer.set(bytes.subarray(0, request.length), request.tagOffset)
     }
-    this.#adapter.release(request)
+    this.#requests.release(request)
     if (--block.pieces > 0 || block.started < block.length) return
     if (block.durable && !block.flushed && this.#needsFlush(block)) {
       if (this.#startFlush(block)) return
       this.#pending.push(block)
-      this.#adapter.wait(this)
+      this.#requests.wait(this)
       return
     }
     block.onDone(block)
@@ -126,15 +130,10 @@ export class BlockQueue implements RequestOwner, Waiter {
     if (block.length > 0 && block.started === block.length && block.pieces === 0) return this.#startFlush(block)
     while (block.started < block.length) {
       const length = Math.min(block.length - block.started, adapter.maxTransferBytes)
-      const bounced = block.gpa < 0
-      const bounce = bounced ? this.#takeBounce(block, length) : undefined
+      const request = block.gpa < 0 ? this.#takeWithBounce(block, length) : this.#requests.take(0)
       if (block.error !== undefined) return true
-      if (bounced && bounce === undefined) return false
-      const request = adapter.take()
-      if (request === undefined) {
-        if (bounce !== undefined) adapter.bounce.give(bounce)
-        return false
-      }
+      if (request === undefined) return false
+      const { bounce } = request
       const write = block.operation === BlockOperation.write
       this.#fill(request, block)
       request.length = length
@@ -151,7 +150,6 @@ export class BlockQueue implements RequestOwner, Waiter {
         request.gpa = block.gpa + block.started
         adapter.statistics.dataInPlace++
       } else {
-        request.bounce = bounce
         request.gpa = bounce.run.gpa
         request.tagOffset = block.started
         adapter.statistics.dataBounced++
@@ -170,7 +168,7 @@ export class BlockQueue implements RequestOwner, Waiter {
   }
 
   #startFlush(block: BlockRequest): boolean {
-    const request = this.#adapter.take()
+    const request = this.#requests.take(0)
     if (request === undefined) return false
     this.#fill(request, block)
     request.cdb[0] = ScsiOpcode.SYNCHRONIZE_CACHE_10
@@ -191,9 +189,9 @@ export class BlockQueue implements RequestOwner, Waiter {
     request.tag = block
   }
 
-  #takeBounce(block: BlockRequest, length: number): ReturnType<StorvscAdapter['bounce']['take']> {
+  #takeWithBounce(block: BlockRequest, length: number): StorvscRequest | undefined {
     try {
-      return this.#adapter.bounce.take(length)
+      return this.#requests.take(length)
     } catch (cause) {
       block.error = new DeviceError('io', `${this.#owner.name}: no guest memory for ${length} bytes`, { cause })
       block.started = block.length

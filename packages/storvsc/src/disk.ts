@@ -1,7 +1,7 @@
 import type { BlockDevice, BlockDeviceEvent, BlockGeometry, Logger, WriteOptions } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { ScsiOpcode } from '@bis/hyperv-types/scsi'
-import type { ResetKind, ScsiAddress, StorvscAdapter } from './adapter.ts'
+import type { ResetKind, StorvscAdapter } from './adapter.ts'
 import type { QueueOwner } from './block-queue.ts'
 import { BlockQueue } from './block-queue.ts'
 import { BlockOperation, BlockRequest } from './block-request.ts'
@@ -12,6 +12,7 @@ import { versionName } from './inquiry.ts'
 import type { DiskFacts } from './probe.ts'
 import { asker, isReady, probeDisk, readIdentity } from './probe.ts'
 import { Rounds } from './rounds.ts'
+import type { ScsiAddress } from './scsi-address.ts'
 import { judge } from './verdict.ts'
 
 const TWO_32 = 0x1_0000_0000

@@ -103,9 +103,10 @@ class StorvscAttachment implements Attachment {
   async start(signal: AbortSignal): Promise<void> {
     const negotiated = await this.adapter.start(signal)
     const { log } = this.#device
-    const { channels, queueDepth, maxTransferBytes, names } = this.adapter
+    const { channels, requests, maxTransferBytes } = this.adapter
+    const { names } = negotiated
     const version = formatVstorVersion(negotiated.version)
-    const limits = `${channels.length} channels, ${queueDepth} requests of ${maxTransferBytes / 1024} KB`
+    const limits = `${channels.length} channels, ${requests.all.length} requests of ${maxTransferBytes / 1024} KB`
     log.log('info', `VSTOR version ${version}, ${limits}`)
     if (names !== undefined) log.log('info', `port WWN ${names.port}, node WWN ${names.node}`)
     await this.bus.rescan()
@@ -132,9 +133,9 @@ class StorvscAttachment implements Attachment {
 
 function publish(node: SysctlNode, adapter: StorvscAdapter): void {
   publishStatistics(node, adapter.statistics)
-  node.leaf('queue_depth', 'requests at most in the hands of the host', () => adapter.queueDepth)
-  node.leaf('in_flight', 'requests in the hands of the host', () => adapter.inHand)
-  node.leaf('bounce_pages', 'pages of bounce buffers in use', () => adapter.bounce.pagesInUse)
+  node.leaf('queue_depth', 'requests at most in the hands of the host', () => adapter.requests.all.length)
+  node.leaf('in_flight', 'requests in the hands of the host', () => adapter.requests.inHand)
+  node.leaf('bounce_pages', 'pages of bounce buffers in use', () => adapter.requests.bounce.pagesInUse)
   const channels = node.child('channel', 'channels of this controller')
   for (const io of new Set(adapter.channels)) {
     const channel = channels.child(String(io.channel.offer.channelId))

@@ -1,8 +1,10 @@
 import { DeviceError } from '@bis/hyperv-types'
 import { SrbDataDirection } from '@bis/hyperv-types/storage'
-import type { ScsiAddress, StorvscAdapter, Waiter } from './adapter.ts'
+import type { StorvscAdapter } from './adapter.ts'
 import { scatterOf } from './guest-buffer.ts'
 import type { RequestOwner, StorvscRequest } from './request.ts'
+import type { Waiter } from './request-pool.ts'
+import type { ScsiAddress } from './scsi-address.ts'
 import type { Outcome, Verdict } from './verdict.ts'
 import { describeOutcome, judge } from './verdict.ts'
 
@@ -129,7 +131,7 @@ class RawCommand implements RequestOwner, Waiter {
   }
 
   start(): void {
-    if (this.pump()) this.#adapter.wait(this)
+    if (this.pump()) this.#adapter.requests.wait(this)
   }
 
   /** Starts the command as soon as there is a request, and a bounce buffer if it takes one. */
@@ -142,19 +144,15 @@ class RawCommand implements RequestOwner, Waiter {
     const memory = adapter.channel.memory
     const place = this.#length === 0 ? undefined : scatterOf(memory, this.#buffers)
     const needsBounce = this.#length > 0 && place === undefined
-    let bounce: ReturnType<typeof adapter.bounce.take>
+    let request: StorvscRequest | undefined
     try {
-      bounce = needsBounce ? adapter.bounce.take(this.#length) : undefined
+      request = adapter.requests.take(needsBounce ? this.#length : 0)
     } catch (cause) {
       this.#reject(new DeviceError('io', 'no guest memory for the data', { cause }))
       return false
     }
-    if (needsBounce && bounce === undefined) return true
-    const request = adapter.take()
-    if (request === undefined) {
-      if (bounce !== undefined) adapter.bounce.give(bounce)
-      return true
-    }
+    if (request === undefined) return true
+    const { bounce } = request
     const { path, target, lun } = this.#address
     request.path = path
     request.target = target
@@ -167,7 +165,6 @@ class RawCommand implements RequestOwner, Waiter {
     request.cpu = this.#options.cpu ?? 0
     request.owner = this
     if (bounce !== undefined) {
-      request.bounce = bounce
       request.gpa = bounce.run.gpa
       adapter.statistics.dataBounced++
       if (this.#direction === SrbDataDirection.WRITE) gather(this.#buffers, bounce.run.bytes)
@@ -194,7 +191,7 @@ class RawCommand implements RequestOwner, Waiter {
       transferred,
       residual: this.#length - transferred,
     }
-    this.#adapter.release(request)
+    this.#adapter.requests.release(request)
     this.#resolve(result)
   }
 }

@@ -4,6 +4,7 @@ import {
   fibreChannelWwn,
   formatVstorVersion,
   STORAGE_CHANNEL_SUPPORTS_MULTI_CHANNEL,
+  VSTOR_PACKET_BYTES_SHORT,
   VSTOR_SRB_OFFSET,
   VSTOR_VERSIONS,
   VstorOperation,
@@ -41,6 +42,7 @@ export async function handshake(
   fibreChannel: boolean,
   signal: AbortSignal,
 ): Promise<Negotiated> {
+  exchange.packetBytes = VSTOR_PACKET_BYTES_SHORT
   await exchange.step('BEGIN_INITIALIZATION', VstorOperation.BEGIN_INITIALIZATION, signal)
   const version = await agreeOnVersion(exchange, signal)
   exchange.packetBytes = vstorPacketBytes(version)

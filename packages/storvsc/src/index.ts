@@ -1,6 +1,7 @@
-export type { ResetKind, ScsiAddress } from './adapter.ts'
+export type { ResetKind } from './adapter.ts'
 export { BlockOperation, BlockRequest } from './block-request.ts'
 export { ScsiDisk } from './disk.ts'
 export { storvsc } from './driver.ts'
 export type { ExecuteOptions, ScsiResult } from './execute.ts'
+export type { ScsiAddress } from './scsi-address.ts'
 export type { StorvscSettings } from './settings.ts'

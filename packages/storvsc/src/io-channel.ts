@@ -64,7 +64,7 @@ export class IoChannel {
   }
 
   #keep(request: StorvscRequest): SendStatus {
-    request.state = 'waiting'
+    request.wait()
     this.#waiting.push(request)
     return SendStatus.full
   }
@@ -90,7 +90,7 @@ export class IoChannel {
             packetBytes,
           )
     if (result === SendStatus.sent) {
-      request.state = 'sent'
+      request.sent()
       this.sent++
     }
     return result

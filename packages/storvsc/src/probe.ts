@@ -14,10 +14,11 @@ import {
   vpdBlockLimits,
   vpdLogicalBlockProvisioning,
 } from '@bis/hyperv-types/scsi'
-import type { ScsiAddress, StorvscAdapter } from './adapter.ts'
+import type { StorvscAdapter } from './adapter.ts'
 import type { CommandOptions } from './execute.ts'
 import { command } from './execute.ts'
 import type { InquiryFacts } from './inquiry.ts'
+import type { ScsiAddress } from './scsi-address.ts'
 
 /** What a disk told of itself besides INQUIRY. */
 export interface DiskFacts {

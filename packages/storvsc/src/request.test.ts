@@ -5,7 +5,7 @@ it('[RB-10] gives each use of a slot another transaction id, never 0, always an 
   const request = new StorvscRequest(2)
   const seen = new Set<number>()
   for (let use = 0; use < 32_768; use++) {
-    request.uses++
+    request.take()
     const id = request.transactionId
     if (id <= 0 || id > 0xffff_ffff || !Number.isInteger(id) || (id & 0xffff) !== 2) throw new Error(`id ${id}`)
     seen.add(id)

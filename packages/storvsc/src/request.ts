@@ -10,8 +10,8 @@ export interface RequestOwner {
 }
 
 /**
- * - `free`: in the adapter's hands; `building`: its owner fills it; `waiting`: for room in the ring;
- * - `sent`: the host has it; `abandoned`: its owner was told that it timed out, but the host still has it.
+ * - `free`: in the pool's hands; `building`: its owner fills it, or looks at its outcome; `waiting`: for room in the ring;
+ * - `sent`: the host has it; `abandoned`: its owner was told that it has failed, but the host still has it.
  */
 export type RequestState = 'free' | 'building' | 'waiting' | 'sent' | 'abandoned'
 
@@ -59,11 +59,11 @@ export class StorvscRequest {
   readonly sense = new Uint8Array(SENSE_BYTES)
 
   /** The adapter's own. */
-  state: RequestState = 'free'
-  uses = 0
   deadline = 0
   expiries = 0
   channelIndex = 0
+  #state: RequestState = 'free'
+  #uses = 0
 
   constructor(slot: number) {
     this.slot = slot
@@ -71,7 +71,65 @@ export class StorvscRequest {
 
   /** Low word of the transaction id: never 0, a small integer to the script engine, not the same again for 32768 uses. */
   get transactionId(): number {
-    return ((this.uses & 0x7fff) << 16) | this.slot
+    return ((this.#uses & 0x7fff) << 16) | this.slot
+  }
+
+  get state(): RequestState {
+    return this.#state
+  }
+
+  /** On its way: neither the host nor the adapter has ended it. */
+  get isUnderWay(): boolean {
+    return this.#state === 'sent' || this.#state === 'waiting'
+  }
+
+  /** The host may read and write its data. */
+  get isWithHost(): boolean {
+    return this.#state === 'sent' || this.#state === 'abandoned'
+  }
+
+  // Where its state changes.
+
+  /** An owner has it from now on; nothing of an earlier command remains. */
+  take(): void {
+    this.#state = 'building'
+    this.#uses++
+    this.reset()
+  }
+
+  /** The ring is full. */
+  wait(): void {
+    this.#state = 'waiting'
+  }
+
+  sent(): void {
+    this.#state = 'sent'
+  }
+
+  /** The host has answered; its owner looks at the outcome. @returns false when the owner was told of a failure before */
+  answered(): boolean {
+    const late = this.#state === 'abandoned'
+    this.#state = 'building'
+    return !late
+  }
+
+  /** Tells the owner that it has failed. What the host has stays in its hands until it answers or the channel is closed. */
+  fail(failure: RequestFailure): void {
+    this.failure = failure
+    this.#state = this.#state === 'sent' ? 'abandoned' : 'building'
+    this.owner?.requestDone(this)
+  }
+
+  /** The host answers it no more, by its channel's end; what follows has another transaction id. */
+  renew(): void {
+    this.#uses++
+  }
+
+  /** Back to the pool. */
+  free(): void {
+    this.bounce = undefined
+    this.owner = undefined
+    this.#state = 'free'
   }
 
   /** As new: nothing of an earlier command remains. */

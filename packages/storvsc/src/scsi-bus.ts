@@ -1,13 +1,14 @@
 import type { Kernel, Logger } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { PeripheralType, ScsiOpcode } from '@bis/hyperv-types/scsi'
-import type { ScsiAddress, StorvscAdapter } from './adapter.ts'
+import type { StorvscAdapter } from './adapter.ts'
 import type { DiskBus } from './disk.ts'
 import { ScsiDisk } from './disk.ts'
 import { command } from './execute.ts'
 import { INQUIRY_BYTES, readInquiry } from './inquiry.ts'
 import { asker, probeDisk } from './probe.ts'
 import { Rounds } from './rounds.ts'
+import type { ScsiAddress } from './scsi-address.ts'
 
 /** Which addresses of a controller may have units. */
 export interface BusShape {
