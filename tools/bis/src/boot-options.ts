@@ -38,8 +38,8 @@ export interface BootOptions {
   readonly files: string | undefined
   /** Folder of the guest's key-value pools; undefined keeps them in memory. */
   readonly pools: string | undefined
-  /** `bis vm` may take checkpoints of its disks. */
-  readonly steered?: boolean
+  /** What `bis vm` calls the machine; undefined when it does not steer it. */
+  readonly steered?: string | undefined
 }
 
 /** Flags of every command that plays the host. */

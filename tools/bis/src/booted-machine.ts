@@ -14,33 +14,33 @@ import { loadModules, releaseOptions } from './guest-release.ts'
 import { emulatedChipset, integrationServices, storageDevices } from './host-devices.ts'
 import { LoadableModules } from './loadable-modules.ts'
 import { Nics } from './nic-devices.ts'
-import type { RootWorkerData } from './root-worker-script.ts'
-import { rootWorker } from './root-worker-script.ts'
-import type { RunningGuest } from './vm/virtual-machine.ts'
+import type { NicOption } from './nic-option.ts'
+import type { RunningGuest, VirtualMachine } from './vm/virtual-machine.ts'
+import type { GuestSide, WorkerRootData } from './worker-root.ts'
+import { WorkerRoot } from './worker-root.ts'
+
+/** A host in this thread, with what it has for its guest. */
+interface InlineHost {
+  readonly guest: RunningGuest
+  readonly storage: readonly StorageController[]
+  readonly nics: Nics
+}
 
 /** A machine with the images of its disks, switched on. */
 export class BootedMachine implements AsyncDisposable {
   readonly machine: GuestMachine
   /** The host's side, when it is in this thread. */
-  readonly guest: RunningGuest | undefined
-  readonly #disks: readonly OpenDisk[]
-  readonly #storage: readonly StorageController[]
-  readonly #nics: Nics | undefined
+  readonly #host: InlineHost | undefined
+  /** The host's side, when it is in a thread of its own. */
+  readonly #worker: WorkerRoot | undefined
+  #steered: VirtualMachine | undefined
   /** The root is gone: there is nobody left to shut down with. */
   #abandoned = false
 
-  private constructor(
-    machine: GuestMachine,
-    disks: readonly OpenDisk[] = [],
-    storage: readonly StorageController[] = [],
-    nics?: Nics,
-    guest?: RunningGuest,
-  ) {
+  private constructor(machine: GuestMachine, host?: InlineHost | WorkerRoot) {
     this.machine = machine
-    this.guest = guest
-    this.#disks = disks
-    this.#storage = storage
-    this.#nics = nics
+    this.#host = host instanceof WorkerRoot ? undefined : host
+    this.#worker = host instanceof WorkerRoot ? host : undefined
   }
 
   /** Opens the images and boots. @param print gets each line of dmesg as it comes */
@@ -68,11 +68,29 @@ export class BootedMachine implements AsyncDisposable {
       partition: { ...profile.partition, onCrash: printCrash },
     }
     if (root.kind === 'inline') return bootInline(options, guest, network, (...parts) => new BootedMachine(...parts))
-    const machine =
-      root.kind === 'worker'
-        ? await RemoteRootMachine.withWorkerRoot(rootWorker(rootData(options, network)), guest)
-        : await RemoteRootMachine.withSocketRoot(root.path, guest)
-    return new BootedMachine(machine)
+    if (root.kind === 'socket') return new BootedMachine(await RemoteRootMachine.withSocketRoot(root.path, guest))
+    const worker = new WorkerRoot(rootData(options, network))
+    const machine = await RemoteRootMachine.withWorkerRoot(worker, guest)
+    worker.guestIs(guestSide(machine, options))
+    return new BootedMachine(machine, worker)
+  }
+
+  /** From now until it is off, `bis vm` steers this machine. */
+  steeredAs(machine: VirtualMachine): void {
+    this.#steered = machine
+    machine.startAgain = false
+    machine.elsewhere = this.#worker
+    if (this.#host !== undefined) machine.switchedOn(this.#host.guest)
+  }
+
+  /** Whether `bis vm` wants it up again, when it is off. */
+  get startAgain(): boolean {
+    return this.#worker?.remains?.startAgain ?? this.#steered?.startAgain ?? false
+  }
+
+  /** The NICs that it has at last, for when it starts again; undefined when they are another process's. */
+  get nics(): readonly NicOption[] | undefined {
+    return this.#worker?.remains?.nics ?? this.#host?.nics.options
   }
 
   get disks(): readonly BlockDevice[] {
@@ -94,7 +112,7 @@ export class BootedMachine implements AsyncDisposable {
   async resizeDisk(disk: BlockDevice, sizeBytes: number): Promise<void> {
     const image = this.#imageOf(disk)
     await image.resize(sizeBytes)
-    for (const { target } of this.#storage) target.announce()
+    for (const { target } of this.#host?.storage ?? []) target.announce()
     const deadline = AbortSignal.timeout(RESIZE_SEEN_MS)
     while (byteLength(disk) !== sizeBytes) {
       if (deadline.aborted) throw new CliError('failed', `${disk.name}: the guest does not see its new size`)
@@ -104,7 +122,7 @@ export class BootedMachine implements AsyncDisposable {
 
   /** Hard disks are numbered in the order in which they are plugged in, IDE before SCSI. */
   #imageOf(disk: BlockDevice): VirtualDisk {
-    const hard = this.#disks.filter(({ optical }) => !optical)
+    const hard = (this.#host?.guest.images ?? []).filter(({ optical }) => !optical)
     const inOrder = [...hard.filter(({ bus }) => bus === 'ide'), ...hard.filter(({ bus }) => bus === 'scsi')]
     const image = /^da\d+$/.test(disk.name) ? inOrder[Number(disk.name.slice(2))]?.image : undefined
     if (image !== undefined && image.sizeBytes === byteLength(disk)) return image
@@ -125,8 +143,12 @@ export class BootedMachine implements AsyncDisposable {
   async powerOff(): Promise<void> {
     if (this.#abandoned) return
     await this.machine.powerOff()
-    await this.#nics?.[Symbol.asyncDispose]()
-    await closeDisks(this.#disks)
+    const host = this.#host
+    await host?.nics[Symbol.asyncDispose]()
+    await closeDisks(host?.guest.images ?? [])
+    if (this.#steered === undefined) return
+    this.#steered.elsewhere = undefined
+    if (host !== undefined) this.#steered.switchedOff(host.guest)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -148,28 +170,30 @@ function byteLength({ geometry }: BlockDevice): number {
 }
 
 /** What the host has for the guest, as a root elsewhere is told. */
-function rootData(options: BootOptions, { spoofing = false }: NetworkChoices): RootWorkerData {
-  const { release, disks, nics, capture, refused } = options
-  return { release, disks, nics, refused, network: { spoofing, ...(capture === undefined ? {} : { capture }) } }
+function rootData(options: BootOptions, { spoofing = false }: NetworkChoices): WorkerRootData {
+  const { release, disks, nics, capture, refused, steered: name } = options
+  const { generation, processorCount, memoryBytes } = options
+  return {
+    release,
+    disks,
+    nics,
+    refused,
+    network: { spoofing, ...(capture === undefined ? {} : { capture }) },
+    ...(name === undefined ? {} : { steered: { name, hardware: { generation, processorCount, memoryBytes } } }),
+  }
 }
 
 async function bootInline<T>(
   boot: BootOptions,
   guest: GuestMachineOptions,
   choices: NetworkChoices,
-  make: (
-    machine: Machine,
-    disks: readonly OpenDisk[],
-    storage: readonly StorageController[],
-    nics: Nics,
-    running: RunningGuest,
-  ) => T,
+  make: (machine: Machine, host: InlineHost) => T,
 ): Promise<T> {
   const { disks: images, nics: options, release, refused, network } = rootData(boot, choices)
   const nics = await Nics.open(options, release, network)
   const disks: OpenDisk[] = []
   try {
-    disks.push(...(await openDisks(images, boot.steered)))
+    disks.push(...(await openDisks(images, boot.steered !== undefined)))
     const services = integrationServices(release)
     const storage = storageDevices(release, disks)
     const devices = [...storage, ...nics.devices, ...services.components]
@@ -177,7 +201,7 @@ async function bootInline<T>(
     const versions = { refuseVersions: refused }
     // Host and guest share this thread, so the memory need not be shared with another.
     const machine = await Machine.powerOn({ ...guest, devices, chipset, memoryKind: 'local', guest: { versions } })
-    return make(machine, disks, storage, nics, runningGuest(machine, services, nics, disks, boot))
+    return make(machine, { storage, nics, guest: runningGuest(machine, services, nics, disks, boot) })
   } catch (error) {
     await closeDisks(disks)
     await nics[Symbol.asyncDispose]()
@@ -190,16 +214,18 @@ function runningGuest(
   services: RunningGuest['services'],
   nics: Nics,
   images: readonly OpenDisk[],
-  { generation, processorCount, memoryBytes, files, pools }: BootOptions,
+  boot: BootOptions,
 ): RunningGuest {
-  const injectNmi = (): void => machine.partition.injectNmi()
+  const { generation, processorCount, memoryBytes } = boot
+  const { modules, injectNmi, turnOff } = guestSide(machine, boot)
+  const hardware = { generation, processorCount, memoryBytes, injectNmi }
+  return { server: machine.server, services, modules, nics, images, hardware, turnOff }
+}
+
+function guestSide(machine: GuestMachine, { files, pools }: BootOptions): GuestSide {
   return {
-    server: machine.server,
-    services,
     modules: new LoadableModules(machine.tree, [machine.busModule, ...driverModules({ files, pools })]),
-    nics,
-    images,
-    hardware: { generation, processorCount, memoryBytes, injectNmi },
+    injectNmi: () => machine.partition.injectNmi(),
     turnOff: () => machine.turnOff(),
   }
 }

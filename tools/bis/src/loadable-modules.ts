@@ -9,8 +9,15 @@ export interface LoadedModule {
   readonly name: string
 }
 
+/** The kernel modules of a running guest, wherever it is. */
+export interface ModuleTable {
+  loaded(): Promise<readonly LoadedModule[]> | readonly LoadedModule[]
+  load(name: string): Promise<void>
+  unload(name: string): Promise<void>
+}
+
 /** The modules of a running guest, as kldstat, kldload and kldunload have them. */
-export class LoadableModules {
+export class LoadableModules implements ModuleTable {
   readonly #tree: DeviceTree
   readonly #known = new Map<string, KernelModule>()
   readonly #ids = new Map<string, number>()

@@ -69,13 +69,28 @@ beforeEach(async () => {
 })
 
 describe('bis vm on guests', () => {
-  it('works on a machine under bis boot --stay', { timeout: 120_000 }, async () => {
-    const files = ['--files', path('files')]
-    const machine = await run(/da0: ok/, 'boot', '--stay', '--name', 'near', '--disk', path('disk.vhdx'), ...files)
-    await steer('near')
-    expect(await vm('stop', 'near')).toMatchObject(okay)
-    expect((await machine.ended).status).toBe(0)
-  })
+  it.each(['inline', 'worker'])(
+    'works on a machine under bis boot --stay, root %s',
+    { timeout: 120_000 },
+    async (root) => {
+      const files = ['--files', path('files')]
+      const machine = await run(
+        /da0: ok/,
+        'boot',
+        '--root',
+        root,
+        '--stay',
+        '--name',
+        'near',
+        '--disk',
+        path('disk.vhdx'),
+        ...files,
+      )
+      await steer('near')
+      expect(await vm('stop', 'near')).toMatchObject(okay)
+      expect((await machine.ended).status).toBe(0)
+    },
+  )
 
   it("works on a stranger's guest under bis host", { timeout: 120_000 }, async () => {
     const socket = path('root.socket')

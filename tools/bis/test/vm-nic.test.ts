@@ -52,8 +52,8 @@ async function steer(name: string, dmesg: BisProcess): Promise<void> {
 }
 
 describe('bis vm nic', () => {
-  it('steers a machine of bis boot', async () => {
-    const machine = start('boot', '--stay', '--name', 'one', '--nic', 'switch')
+  it.each(['inline', 'worker'])('steers a machine of bis boot, root %s', async (root) => {
+    const machine = start('boot', '--root', root, '--stay', '--name', 'one', '--nic', 'switch')
     await machine.until(/hn0: ok/)
     await steer('one', machine)
     for (const [args, message] of [

@@ -30,9 +30,9 @@ async function stay(...args: string[]): Promise<BisProcess> {
   return machine
 }
 
-describe('bis vm', () => {
+describe.each(['inline', 'worker'])('bis vm, root %s', (root) => {
   it('lists the machines that run, and shows one', async () => {
-    await stay('--name', 'alpha', '--nic', 'switch', '--host', '2016')
+    await stay('--root', root, '--name', 'alpha', '--nic', 'switch', '--host', '2016')
     const list = await vm('list')
     expect([list.status, list.stderr]).toEqual([0, ''])
     expect(list.stdout).toMatch(/^alpha +running +00:00:\d\d +ok-unknown +Windows Server 2016$/m)
@@ -51,7 +51,7 @@ describe('bis vm', () => {
   })
 
   it('shuts the guest down, which answers, goes through its devices, and is off', async () => {
-    const machine = await stay('--name', 'stop')
+    const machine = await stay('--root', root, '--name', 'stop')
     expect(await vm('stop', 'stop', '--reason', 'end of work')).toMatchObject({ status: 0, stderr: '', stdout: '' })
     const { status, stdout } = await machine.ended
     expect(status).toBe(0)
@@ -61,7 +61,7 @@ describe('bis vm', () => {
   })
 
   it.each(['2025', '2012r2'])('restarts the guest of a host of %s', async (release) => {
-    const machine = await stay('--name', 'again', '--host', release)
+    const machine = await stay('--root', root, '--name', 'again', '--host', release)
     const asked = performance.now()
     expect(await vm('restart', 'again', '--force')).toMatchObject({ status: 0, stderr: '' })
     await machine.until(/the machine is off: forced (restart|shutdown) requested[\s\S]*hvshutdown0: <Hyper-V Shutdown>/)
@@ -72,14 +72,14 @@ describe('bis vm', () => {
   })
 
   it('pulls the plug', async () => {
-    const machine = await stay('--name', 'plug', '--nic', 'switch')
+    const machine = await stay('--root', root, '--name', 'plug', '--nic', 'switch')
     expect(await vm('stop', 'plug', '--turn-off')).toMatchObject({ status: 0, stderr: '' })
     const { status, stdout } = await machine.ended
     expect([status, stdout.includes('the machine is off: turned off')]).toEqual([0, true])
   })
 
   it('sets the clock, interrupts, and says what a guest cannot', async () => {
-    await stay('--name', 'many')
+    await stay('--root', root, '--name', 'many')
     for (const args of [
       ['time', 'many'],
       ['time', 'many', 'sample'],
@@ -96,9 +96,20 @@ describe('bis vm', () => {
       stderr: 'bis: many: the guest refuses to hibernate: status 0x80004005\n',
     })
     expect((await vm('stop', 'many', '--timeout', '0')).stderr).toContain('--timeout 0: a number of seconds')
-    expect(await vm('nmi', 'many')).toMatchObject({ status: 0, stderr: '' })
+    expect((await vm('kldload', 'many', 'hv_balloon')).stderr).toMatch(
+      /^bis: no module hv_balloon; there is hv_vmbus, /,
+    )
+    for (const args of [
+      ['kldunload', 'many', 'hv_kvp'],
+      ['kldload', 'many', 'hv_kvp'],
+      ['nmi', 'many'],
+    ]) {
+      expect(await vm(...args)).toMatchObject({ status: 0, stderr: '' })
+    }
   })
+})
 
+describe('bis vm', () => {
   it("is its owner's only", async () => {
     await stay('--name', 'beta')
     const folder = join(runtime, 'bis')

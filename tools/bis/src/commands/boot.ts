@@ -29,37 +29,35 @@ export const boot: Command = {
     const machine = steered(args.text('name'), stay, options)
     await using _control = machine === undefined ? undefined : await ControlServer.open(machine)
     for (;;) {
-      await using booted = await BootedMachine.boot({ ...options, steered: stay }, print)
+      await using booted = await BootedMachine.boot({ ...options, steered: machine?.name }, print)
       const tests = await testDevices(booted, print)
-      const { guest } = booted
       let again = false
       if (stay) {
-        if (guest !== undefined) machine?.switchedOn(guest)
+        if (machine !== undefined) booted.steeredAs(machine)
         const how = await Promise.race([booted.ended(), aborted(signal)])
-        again = how !== undefined && (how.request === 'reboot' || machine?.startAgain === true)
-        if (machine !== undefined) machine.startAgain = false
+        again = how !== undefined && (how.request === 'reboot' || booted.startAgain)
         if (how !== undefined) print(`the machine is off: ${how.reason}`)
       } else signal.throwIfAborted()
       if (json && !again) process.stdout.write(`${JSON.stringify(report(booted, tests), null, 2)}\n`)
       const failed = failures(booted, tests)
       // A machine that starts again has the NICs that it had at last.
-      options = { ...options, nics: guest?.nics?.options ?? options.nics }
+      options = { ...options, nics: booted.nics ?? options.nics }
       await booted.powerOff()
-      if (guest !== undefined) machine?.switchedOff(guest)
       if (failed.length > 0) throw new CliError('failed', `not everything works: ${failed.join('; ')}`)
       if (!again) return
     }
   },
 }
 
-/** What `bis vm` steers; with a root elsewhere that is the root's business. @throws CliError `usage` */
+/** What `bis vm` steers; with a root in another process that is the root's business. @throws CliError `usage` */
 function steered(
   name: string | undefined,
   stay: boolean,
   { root, release, disks }: BootOptions,
 ): VirtualMachine | undefined {
-  if (stay && root.kind === 'inline') return new VirtualMachine(name ?? `vm-${process.pid}`, release, disks)
-  if (name !== undefined) throw new CliError('usage', '--name is for a machine that stays, with --root inline')
+  if (stay && root.kind !== 'socket') return new VirtualMachine(name ?? `vm-${process.pid}`, release, disks)
+  if (name !== undefined)
+    throw new CliError('usage', '--name is for a machine that stays; with --root socket:PATH give it to the bis host')
   return undefined
 }
 

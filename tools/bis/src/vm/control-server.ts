@@ -2,10 +2,10 @@ import { chmod, unlink } from 'node:fs/promises'
 import type { Server, Socket } from 'node:net'
 import { createServer } from 'node:net'
 import { CliError, describeError } from '../cli-error.ts'
+import { answer } from './answer.ts'
 import { reachMachine } from './control-client.ts'
 import { controlPath } from './control-directory.ts'
 import { parseRequest, readLines, writeLine } from './control-protocol.ts'
-import { VERBS } from './verbs/index.ts'
 import type { VirtualMachine } from './virtual-machine.ts'
 
 /** The control socket of a running machine, its owner's only. */
@@ -68,11 +68,8 @@ export class ControlServer implements AsyncDisposable {
 
 async function serve(machine: VirtualMachine, line: string, socket: Socket, signal: AbortSignal): Promise<void> {
   try {
-    const request = parseRequest(line)
-    const verb = Object.hasOwn(VERBS, request.verb) ? VERBS[request.verb] : undefined
-    if (verb === undefined) throw new CliError('usage', `${machine.name} knows no ${JSON.stringify(request.verb)}`)
     const progress = (text: string): void => writeLine(socket, { progress: text })
-    const result = await verb.serve(machine, request, { signal, progress })
+    const result = await answer(machine, parseRequest(line), { signal, progress })
     writeLine(socket, { result: result ?? null })
   } catch (error) {
     writeLine(socket, { error: describeError(error), code: error instanceof CliError ? error.code : 'failed' })

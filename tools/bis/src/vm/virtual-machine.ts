@@ -2,8 +2,24 @@ import type { HostReleaseName, IntegrationServices, VmbusServer } from '@bis/hos
 import { hostRelease } from '@bis/host'
 import { CliError } from '../cli-error.ts'
 import type { DiskOption, OpenDisk } from '../disk-option.ts'
-import type { LoadableModules } from '../loadable-modules.ts'
+import type { ModuleTable } from '../loadable-modules.ts'
 import type { Nics } from '../nic-devices.ts'
+import type { ControlRequest } from './control-protocol.ts'
+import type { VerbContext } from './verb.ts'
+
+/** The machine's size, and the non-maskable interrupt. */
+export interface Hardware {
+  readonly generation: 1 | 2
+  readonly processorCount: number
+  readonly memoryBytes: number
+  injectNmi(): Promise<void> | void
+}
+
+/** Where a guest's host is, when it has a thread of its own. */
+export interface GuestElsewhere {
+  /** Does there what is asked of the machine. @throws CliError */
+  answer(request: ControlRequest, context: VerbContext): Promise<unknown>
+}
 
 /** A guest that is switched on, with what its host has for it. */
 export interface RunningGuest {
@@ -11,17 +27,12 @@ export interface RunningGuest {
   readonly server: VmbusServer
   readonly services: IntegrationServices
   /** Kernel modules, when the guest is in this process. */
-  readonly modules?: LoadableModules
+  readonly modules?: ModuleTable
   readonly nics?: Nics
   /** The images of its disks. */
   readonly images: readonly OpenDisk[]
-  /** Where this process plays the hypervisor too: its size, and the non-maskable interrupt. */
-  readonly hardware?: {
-    readonly generation: 1 | 2
-    readonly processorCount: number
-    readonly memoryBytes: number
-    injectNmi(): void
-  }
+  /** Where this process plays the hypervisor too. */
+  readonly hardware?: Hardware
   /** Pulls the plug. */
   turnOff(): Promise<void>
 }
@@ -33,6 +44,8 @@ export class VirtualMachine {
   readonly disks: readonly DiskOption[]
   /** Who asked for the guest to go down wants it up again. */
   startAgain = false
+  /** What is asked goes there while the host is not in this thread. */
+  elsewhere: GuestElsewhere | undefined
   #guest: RunningGuest | undefined
   #startedAt = 0
   #watchers: (() => void)[] = []

@@ -1,9 +1,9 @@
 import { CliError } from '../../cli-error.ts'
-import type { LoadableModules, LoadedModule } from '../../loadable-modules.ts'
+import type { LoadedModule, ModuleTable } from '../../loadable-modules.ts'
 import type { VmVerb } from '../verb.ts'
 import type { VirtualMachine } from '../virtual-machine.ts'
 
-function modulesOf(machine: VirtualMachine): LoadableModules {
+function modulesOf(machine: VirtualMachine): ModuleTable {
   const { modules } = machine.running()
   if (modules === undefined) throw new CliError('failed', `${machine.name}: its guest is in another process`)
   return modules

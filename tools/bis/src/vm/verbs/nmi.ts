@@ -5,13 +5,13 @@ export const nmi: VmVerb = {
   usage: 'NAME',
   summary: 'inject a non-maskable interrupt',
   options: {},
-  serve(machine) {
+  async serve(machine) {
     const { hardware } = machine.running()
     if (hardware === undefined)
       throw new CliError(
         'failed',
         `${machine.name}: its hypervisor is in another process, which takes no interrupts from here`,
       )
-    hardware.injectNmi()
+    await hardware.injectNmi()
   },
 }
