@@ -57,7 +57,10 @@ export class RemoteRootMachine extends GuestMachine {
     const connect = async (): Promise<Root> => {
       const root = startWorkerRoot(machine.partition, script.url, script.data)
       machine.#finishRoot = () => script.finish(root.worker)
-      await script.ready(root.worker)
+      await script.ready(root.worker).catch(async (error: unknown) => {
+        await root[Symbol.asyncDispose]()
+        throw error
+      })
       return root
     }
     return machine.#start(connect, options)
