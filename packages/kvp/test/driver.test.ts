@@ -1,4 +1,4 @@
-import type { ManualClock } from '@bis/hyperv-types'
+import type { Driver, EthernetInterface, ManualClock } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { IcStatus, KVP_AUTO_KEYS } from '@bis/hyperv-types/ic'
 import { describe, expect, it } from 'vitest'
@@ -74,6 +74,16 @@ describe('the key-value driver', () => {
   })
 })
 
+const nicDriver: Driver = {
+  name: 'hn',
+  module: 'hv_netvsc',
+  bus: 'vmbus',
+  probe: ({ location }) => (location === 'nic' ? { priority: 0, description: 'a NIC' } : undefined),
+  async attach() {
+    return { async [Symbol.asyncDispose]() {} }
+  },
+}
+
 describe('IP information', () => {
   const network = (settings: IpInformation[]) => ({
     async get(adapterId: string): Promise<IpInformation> {
@@ -106,6 +116,37 @@ describe('IP information', () => {
     })
     const unknown = settle(host.getIp('00:00:00:00:00:00'), clock)
     await expect(unknown).rejects.toMatchObject({ code: 'refused', status: IcStatus.GUID_NOT_FOUND })
+  })
+
+  it("names FreeBSD's daemon the interface in place of the adapter's id, and Linux's the id", async () => {
+    for (const device of ['freebsd', 'linux'] as const) {
+      const settings: IpInformation[] = []
+      const { host, clock, kernel, tree } = await withDaemon({ device, daemon: server({ network: network(settings) }) })
+      const instanceId = 'f8615163-0000-4000-8000-0000000000ab'
+      await tree.load({ name: 'hv_netvsc', drivers: [nicDriver] })
+      tree.find('vmbus0')?.addChild({ location: 'nic', pnpinfo: '', ivars: { offer: { instanceId } } })
+      await tree.settled()
+      kernel.interfaces.add('hn', () => ({ name: 'hn0' }) as unknown as EthernetInterface)
+      const set = (adapterId: string) =>
+        settle(
+          host.setIp({
+            adapterId,
+            addressFamily: 1,
+            dhcp: true,
+            addresses: [],
+            subnets: [],
+            gateways: [],
+            dnsServers: [],
+          }),
+          clock,
+        )
+      await set(`{${instanceId.toUpperCase()}}`)
+      await set('{f8615163-0000-4000-8000-0000000000ff}')
+      expect(settings.map(({ adapterId }) => adapterId)).toEqual([
+        device === 'freebsd' ? 'hn0' : `{${instanceId.toUpperCase()}}`,
+        '{f8615163-0000-4000-8000-0000000000ff}',
+      ])
+    }
   })
 
   it('is set, checked before anything changes', async () => {

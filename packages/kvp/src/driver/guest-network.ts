@@ -1,10 +1,11 @@
-import type { Channel, Device, Kernel } from '@bis/hyperv-types'
+import type { Device, Kernel } from '@bis/hyperv-types'
 import { formatMac } from '@bis/hyperv-types/ethernet'
 import { KvpAddressFamily } from '@bis/hyperv-types/ic'
 import type { NetworkConfiguration } from '../daemon/pool-server.ts'
 import { KvpError } from '../errors.ts'
 import { isIpv4 } from '../ip/address.ts'
 import type { IpInformation } from '../ip/ip-information.ts'
+import { adapterName } from './adapter-name.ts'
 
 type Settings = Omit<IpInformation, 'adapterId' | 'addressFamily'>
 
@@ -14,14 +15,14 @@ const UNSET: Settings = { dhcp: true, addresses: [], subnets: [], gateways: [], 
 /** The network of a guest without a protocol stack: remembers what the host sets for each of its interfaces. */
 export class GuestNetwork implements NetworkConfiguration {
   readonly #kernel: Kernel
-  readonly #siblings: () => readonly Device[]
+  readonly #device: Device
   /** By interface name. */
   readonly #settings = new Map<string, Settings>()
 
   /** @param device a device of the same bus as the network adapters */
   constructor(device: Device) {
     this.#kernel = device.kernel
-    this.#siblings = () => device.parent?.children ?? []
+    this.#device = device
   }
 
   /** All addresses that were set, of interfaces that are there. */
@@ -42,12 +43,8 @@ export class GuestNetwork implements NetworkConfiguration {
   }
 
   async set({ adapterId, ...information }: IpInformation): Promise<void> {
-    const instance = adapterId.replace(/[{}]/g, '').toLowerCase()
-    const device = this.#siblings().find(({ ivars }) => (ivars as Partial<Channel>).offer?.instanceId === instance)
-    const name = device?.nameunit ?? ''
-    if (this.#kernel.interfaces.get(name) === undefined) {
-      throw new KvpError('unknown-adapter', `no interface is ${adapterId}`)
-    }
+    const name = adapterName(this.#device, adapterId)
+    if (name === undefined) throw new KvpError('unknown-adapter', `no interface is ${adapterId}`)
     const { dhcp, addresses, subnets, gateways, dnsServers } = information
     this.#settings.set(name, { dhcp, addresses, subnets, gateways, dnsServers })
     const text = dhcp ? 'DHCP' : addresses.join(', ')

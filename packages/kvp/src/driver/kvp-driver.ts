@@ -7,6 +7,7 @@ import { runDaemon } from '../daemon/run-daemon.ts'
 import { KVP_DEVICES } from '../device/system.ts'
 import type { KvpReply, KvpRequest, KvpServer } from '../request.ts'
 import { readRequest, writeReply } from '../wire/host-message.ts'
+import { adapterName } from './adapter-name.ts'
 import { kvpDaemonDevice } from './kvp-daemon-device.ts'
 
 export interface KvpDriverOptions {
@@ -66,6 +67,12 @@ function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers 
     }
     request.respond(reply.status)
   }
+  // FreeBSD's kernel names the interface in place of the adapter's id; what is no adapter's stays as it is.
+  const forDaemon = (asked: KvpRequest): KvpRequest => {
+    if (asked.operation !== 'set-ip' || options.device !== 'freebsd') return asked
+    const { adapterId } = asked.information
+    return { ...asked, information: { ...asked.information, adapterId: adapterName(device, adapterId) ?? adapterId } }
+  }
   const undo = kernel.characterDevices.add(daemon)
   const stop = new AbortController()
   const { clock } = kernel
@@ -75,7 +82,7 @@ function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers 
     onRequest(request) {
       const asked = readRequest(viewOf(request.body), request.bodyLength)
       if (typeof asked === 'number') request.respond(asked)
-      else void daemon.ask(asked, timeoutMs).then((reply) => answer(request, asked, reply))
+      else void daemon.ask(forDaemon(asked), timeoutMs).then((reply) => answer(request, asked, reply))
     },
     onReset: () => daemon.cancel(),
     async dispose() {
