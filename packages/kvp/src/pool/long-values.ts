@@ -3,8 +3,8 @@
  * - `indexed`: records `KEY|0`, `KEY|1`, …, as cloud-init names the parts of a long event;
  * - `repeated`: records that all have the key, in order, as Azure's agents write a long message.
  */
+import { crc32 } from '@bis/hyperv-types/struct'
 import { KvpError } from '../errors.ts'
-import { crc32 } from './crc32.ts'
 import type { KvpEntry } from './entry.ts'
 import { KVP_AZURE_VALUE_BYTES } from './limits.ts'
 import type { KvpEdit, KvpPool } from './pool.ts'

@@ -1,6 +1,5 @@
-import { parseGuid } from '@bis/hyperv-types/struct'
+import { crc32, parseGuid } from '@bis/hyperv-types/struct'
 import { viewOf } from '../byte-source.ts'
-import { crc32 } from './crc32.ts'
 
 export interface NewPartition {
   readonly type: string

@@ -1,7 +1,6 @@
-import { formatGuid } from '@bis/hyperv-types/struct'
+import { crc32, formatGuid } from '@bis/hyperv-types/struct'
 import type { ReadBytes } from '../byte-source.ts'
 import { viewOf } from '../byte-source.ts'
-import { crc32 } from './crc32.ts'
 
 /** One partition; offsets and sizes in bytes. */
 export interface Partition {

@@ -1,7 +1,8 @@
 import { fuzzRuns, fuzzSeed, fuzzTimeout } from '@bis/build/fuzz'
 import { DeviceError } from '@bis/hyperv-types'
+import { crc32 } from '@bis/hyperv-types/struct'
 import { expect, it } from 'vitest'
-import { BootLoaderError, crc32, findBootLoader, readDiskContents } from '../../src/index.ts'
+import { BootLoaderError, findBootLoader, readDiskContents } from '../../src/index.ts'
 import { bootDisk, VOLUME } from '../support/boot-disk.ts'
 import { memoryDisk } from '../support/memory-disk.ts'
 
