@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { IpInformation, KvpRequest, KvpServer } from '../src/index.ts'
 import { KvpError, MemoryPool, PoolServer } from '../src/index.ts'
 import type { Pair, PairOptions } from './support/guest.ts'
-import { boot, settle } from './support/guest.ts'
+import { boot } from './support/guest.ts'
 
 const pools = () => ([0, 1, 2, 3, 4] as const).map((number) => new MemoryPool(number))
 const server = (options: Partial<ConstructorParameters<typeof PoolServer>[0]> = {}): PoolServer =>
@@ -17,7 +17,7 @@ describe('the key-value driver', () => {
     for (const device of ['linux', 'freebsd'] as const) {
       it(`gets, sets, deletes and enumerates every pool on ${release} through a ${device} device`, async () => {
         const { host, clock } = await withDaemon({ release, device })
-        const run = <T>(promise: Promise<T>): Promise<T> => settle(promise, clock)
+        const run = <T>(promise: Promise<T>): Promise<T> => clock.settle(promise)
         for (const pool of [0, 1, 2, 3, 4]) {
           await run(host.set(pool, 'first', 'Grüße 😀'))
           await run(host.set(pool, 'number', 4_294_967_295))
@@ -51,7 +51,7 @@ describe('the key-value driver', () => {
   it('[KV-04] keeps what fits whole, refuses what makes no sense, and says when it had to cut', async () => {
     const mine = pools()
     const { host, clock, kernel } = await boot({ daemon: server({ pools: mine }) })
-    const run = <T>(promise: Promise<T>): Promise<T> => settle(promise, clock)
+    const run = <T>(promise: Promise<T>): Promise<T> => clock.settle(promise)
     const key = 'k'.repeat(255)
     const value = 'v'.repeat(1023)
     await run(host.set(0, key, value))
@@ -69,8 +69,8 @@ describe('the key-value driver', () => {
 
   it('[KV-12] the host can be one that passes on only the beginning of long values', async () => {
     const { host, clock } = await withDaemon({ host: { valueUnits: 511 } })
-    await settle(host.set(0, 'log', 'x'.repeat(1000)), clock)
-    expect((await settle(host.get(0, 'log'), clock))?.length).toBe(511)
+    await clock.settle(host.set(0, 'log', 'x'.repeat(1000)))
+    expect((await clock.settle(host.get(0, 'log')))?.length).toBe(511)
   })
 })
 
@@ -105,7 +105,7 @@ describe('IP information', () => {
 
   it('[KV-05] is asked for by MAC address, and holds nothing but addresses', async () => {
     const { host, clock } = await withDaemon({ daemon: server({ network: network([]) }) })
-    expect(await settle(host.getIp('00:15:5d:01:02:03'), clock)).toEqual({
+    expect(await clock.settle(host.getIp('00:15:5d:01:02:03'))).toEqual({
       adapterId: '00:15:5D:01:02:03',
       addressFamily: 3,
       dhcp: true,
@@ -114,7 +114,7 @@ describe('IP information', () => {
       gateways: ['192.0.2.1', '2001:db8::1'],
       dnsServers: ['192.0.2.53'],
     })
-    const unknown = settle(host.getIp('00:00:00:00:00:00'), clock)
+    const unknown = clock.settle(host.getIp('00:00:00:00:00:00'))
     await expect(unknown).rejects.toMatchObject({ code: 'refused', status: IcStatus.GUID_NOT_FOUND })
   })
 
@@ -161,7 +161,7 @@ describe('IP information', () => {
       gateways: ['192.0.2.1'],
       dnsServers: ['192.0.2.53', '2001:db8::53'],
     }
-    await settle(host.setIp(wanted), clock)
+    await clock.settle(host.setIp(wanted))
     expect(settings).toEqual([wanted])
     const wrong: Partial<IpInformation>[] = [
       { addresses: ['192.0.2.5\nPOSTUP=x', '::1'] },
@@ -172,7 +172,7 @@ describe('IP information', () => {
       { dnsServers: ['-x'] },
     ]
     for (const part of wrong) {
-      const refused = settle(host.setIp({ ...wanted, ...part }), clock)
+      const refused = clock.settle(host.setIp({ ...wanted, ...part }))
       await expect(refused).rejects.toMatchObject({ status: IcStatus.INVALID_ARGUMENT })
     }
     expect(settings.length).toBe(1)
@@ -193,20 +193,20 @@ describe('a daemon', () => {
     const file = open(pair).open()
     file.write(registration())
     expect((await file.read())[0]).toBe(100)
-    const first = settle(host.get(0, 'slow'), clock)
-    const asked = await settle(file.read(), clock)
+    const first = clock.settle(host.get(0, 'slow'))
+    const asked = await clock.settle(file.read())
     await clock.advance(5000)
     await expect(first).rejects.toMatchObject({ code: 'refused', status: IcStatus.E_FAIL })
     const second = host.get(0, 'next')
     await clock.run()
     expect(file.readable).toBe(false)
     file.write(asked)
-    const next = await settle(file.read(), clock)
+    const next = await clock.settle(file.read())
     expect(Buffer.from(next.subarray(16, 20)).toString()).toBe('next')
     next.fill(0, 0, 4)
     next.set(Buffer.from('value\0'), 4 + 524)
     file.write(next)
-    expect(await settle(second, clock)).toBe('value')
+    expect(await clock.settle(second)).toBe('value')
     expect(pair.kernel.sysctl.get('dev.hvkvp.0.late_answers')).toBe(1)
     expect(pair.kernel.sysctl.get('dev.hvkvp.0.timeouts')).toBe(1)
     file.close()
@@ -218,13 +218,13 @@ describe('a daemon', () => {
     const file = open(pair).open()
     file.write(registration())
     await file.read()
-    const first = settle(host.get(0, 'slow'), clock)
-    const asked = await settle(file.read(), clock)
+    const first = clock.settle(host.get(0, 'slow'))
+    const asked = await clock.settle(file.read())
     host.renegotiate()
     await expect(first).rejects.toMatchObject({ code: 'gone' })
     file.write(asked)
-    const second = settle(host.delete(0, 'k'), clock)
-    const next = await settle(file.read(), clock)
+    const second = clock.settle(host.delete(0, 'k'))
+    const next = await clock.settle(file.read())
     next.fill(0, 0, 4)
     file.write(next)
     expect(await second).toBe(true)
@@ -237,7 +237,7 @@ describe('a daemon', () => {
     const alone = host.get(0, 'a')
     await clock.advance(1000)
     await expect(alone).rejects.toMatchObject({ code: 'refused', status: IcStatus.E_FAIL })
-    const again = settle(host.get(0, 'a'), clock)
+    const again = clock.settle(host.get(0, 'a'))
     await expect(again).rejects.toMatchObject({ status: IcStatus.E_FAIL })
     expect(clock.now() - started).toBe(1000)
     const file = open(pair).open()
@@ -253,9 +253,9 @@ describe('a daemon', () => {
     second.write(registration())
     await second.read()
     const answered = host.delete(0, 'a')
-    await settle(second.read(), clock)
+    await clock.settle(second.read())
     second.close()
-    await expect(settle(answered, clock)).rejects.toMatchObject({ status: IcStatus.E_FAIL })
+    await expect(clock.settle(answered)).rejects.toMatchObject({ status: IcStatus.E_FAIL })
   })
 
   it('[KV-09] is one at a time', async () => {
@@ -274,8 +274,8 @@ describe('a daemon', () => {
     pair.host.faults = {}
     pair.host.renegotiate()
     await pair.clock.run()
-    const deleted = settle(pair.host.delete(0, 'early'), pair.clock)
-    const asked = await settle(file.read(), pair.clock)
+    const deleted = pair.clock.settle(pair.host.delete(0, 'early'))
+    const asked = await pair.clock.settle(file.read())
     asked.fill(0, 0, 4)
     file.write(asked)
     expect(await deleted).toBe(true)
@@ -314,7 +314,7 @@ describe('a daemon', () => {
     await expect(file?.read()).rejects.toMatchObject({ code: 'invalid-argument' })
     file?.write(new Uint8Array(7430).fill(4, 0, 1))
     expect(file?.readable).toBe(false)
-    const asked = settle(pair.host.delete(0, 'a'), pair.clock)
+    const asked = pair.clock.settle(pair.host.delete(0, 'a'))
     const message = (await file?.read()) ?? new Uint8Array(0)
     expect([message.length, message[0]]).toEqual([7430, 2])
     message.fill(0, 0, 4)
@@ -326,7 +326,7 @@ describe('a daemon', () => {
     const pair = await boot()
     const file = open(pair).open()
     const reading = file.read().catch((error: DeviceError) => error.code)
-    await settle(pair.tree.unload('hv_utils'), pair.clock)
+    await pair.clock.settle(pair.tree.unload('hv_utils'))
     expect(await reading).toBe('removed')
     expect(pair.kernel.characterDevices.list()).toEqual([])
   })

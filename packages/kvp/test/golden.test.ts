@@ -3,7 +3,7 @@ import { KVP_BODY_BYTES, KVP_IP_BODY_BYTES, KvpOperation, KvpValueType } from '@
 import { expect, it } from 'vitest'
 import type { IpInformation } from '../src/index.ts'
 import { MemoryPool, PoolServer } from '../src/index.ts'
-import { boot, settle } from './support/guest.ts'
+import { boot } from './support/guest.ts'
 
 class RawHost extends KvpComponent {
   raw(body: Uint8Array) {
@@ -58,7 +58,7 @@ async function guest() {
     },
   })
   const ask = async (length: number, parts: Readonly<Record<number, string>>) => {
-    const answer = await settle(host?.raw(body(length, parts)) ?? Promise.reject(new Error('no host')), pair.clock)
+    const answer = await pair.clock.settle(host?.raw(body(length, parts)) ?? Promise.reject(new Error('no host')))
     return { status: answer.status, length: answer.body.length, runs: runs(answer.body) }
   }
   return { pools, ask }

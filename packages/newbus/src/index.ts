@@ -1,3 +1,4 @@
+export { addChannelBus } from './channel-bus.ts'
 export { DeviceFiles } from './character-devices.ts'
 export { DeviceNode } from './device-node.ts'
 export { DeviceTree, type KernelModule, ModuleError, type ModuleErrorCode } from './device-tree.ts'

@@ -5,7 +5,7 @@ import type { CharacterFile, VspDevice } from '@bis/hyperv-types'
 import { ManualClock } from '@bis/hyperv-types'
 import { describe, expect, it } from 'vitest'
 import { fileCopyDriver, heartbeatDriver, utilsDrivers, vssDriver } from '../src/index.ts'
-import { allReady, bootGuest, hostOptions, settle } from './support/guest.ts'
+import { allReady, bootGuest, hostOptions } from './support/guest.ts'
 import { push } from './support/ic-message.ts'
 
 /** A daemon's first message at each device. */
@@ -61,7 +61,7 @@ describe('a device that goes away while its daemon has it', () => {
         hungUp = true
       })
 
-      await settle(guest.tree.unload('hv_utils'), clock)
+      await clock.settle(guest.tree.unload('hv_utils'))
       if (blocked !== undefined) await expect(blocked).rejects.toMatchObject({ code: 'removed' })
       expect([file.readable, hungUp]).toEqual([true, true])
       await expect(file.read()).rejects.toMatchObject({ code: 'removed' })
@@ -71,7 +71,7 @@ describe('a device that goes away while its daemon has it', () => {
       file.close()
       expect(guest.kernel.characterDevices.list()).toEqual([])
 
-      await settle(guest.tree.load({ name: 'hv_utils', drivers: drivers as never }), clock)
+      await clock.settle(guest.tree.load({ name: 'hv_utils', drivers: drivers as never }))
       await allReady(clock, vss, fileCopy)
       const again = open(path)
       again.write(registration)
@@ -80,10 +80,7 @@ describe('a device that goes away while its daemon has it', () => {
       await clock.run()
       await again.read()
       again.write(path === 'vmbus/hv_vss' ? new Uint8Array(12) : Uint8Array.of(5, 0x40, 0, 0x80))
-      await settle(
-        served.catch((error) => expect(error).toMatchObject({ status: 0x8000_4005 })),
-        clock,
-      )
+      await clock.settle(served.catch((error) => expect(error).toMatchObject({ status: 0x8000_4005 })))
     },
   )
 })
@@ -113,7 +110,7 @@ describe('a component that cannot start', () => {
         throw new Error('not this one')
       },
     })
-    await settle(guest.tree.load({ name: 'vss', drivers: [vssDriver()] as never }), clock)
+    await clock.settle(guest.tree.load({ name: 'vss', drivers: [vssDriver()] as never }))
     const [device] = guest.tree.devices().filter(({ state }) => state === 'failed')
     expect(device?.failure).toMatchObject({ name: 'DeviceError', code: 'busy' })
   })
@@ -150,7 +147,7 @@ describe('between freeze and thaw', () => {
     )
     await allReady(clock, vss)
     const lines = guest.dmesg().length
-    await settle(vss.freeze(), clock)
+    await clock.settle(vss.freeze())
     // Nonsense that makes it log, then the watchdog, which logs too.
     push(guest.connections[0]?.channel.hostChannel, new Uint8Array(64))
     await clock.advance(60_001)

@@ -3,7 +3,7 @@ import { ManualClock } from '@bis/hyperv-types'
 import { IC_BODY_OFFSET, IC_FLAGS_REQUEST, IC_FLAGS_RESPONSE, IcMessageType, icPacket } from '@bis/hyperv-types/ic'
 import { connectedChannels } from '@bis/hyperv-types/loopback'
 import { describe, expect, it } from 'vitest'
-import { hostOptions, settle } from './support/guest.ts'
+import { hostOptions } from './support/guest.ts'
 import { icMessage } from './support/ic-message.ts'
 import { RawComponent } from './support/raw-component.ts'
 
@@ -20,14 +20,13 @@ async function scripted() {
   const host = new RawComponent(new HeartbeatComponent(hostOptions(clock)).kind, hostOptions(clock))
   const { channel, rescind } = connectedChannels(host, { clock })
   const asked: Asked[] = []
-  await settle(
+  await clock.settle(
     channel.open({
       txRingBytes: 16_384,
       rxRingBytes: 16_384,
       onPacket: ({ transactionIdLow: id, bytes, dataOffset, dataLength }) =>
         void asked.push({ id, data: bytes.slice(dataOffset, dataOffset + dataLength) }),
     }),
-    clock,
   )
   await clock.run()
   const send = (data: Uint8Array, id: number, type = 6): void =>
@@ -90,7 +89,7 @@ describe("the host's end", () => {
     expect(answered).toBe(false)
     expect(host.counters).toMatchObject({ stale: 6, malformed: 4, timeouts: 1, answers: 1 })
     send(answer(2, { body: [1, 2, 3] }), current.id)
-    expect((await settle(second, clock)).body).toEqual(Uint8Array.of(1, 2, 3))
+    expect((await clock.settle(second)).body).toEqual(Uint8Array.of(1, 2, 3))
     send(answer(2), current.id)
     await clock.run()
     expect([host.counters.stale, host.state]).toEqual([7, 'ready'])
@@ -138,7 +137,7 @@ describe("the host's end", () => {
     for (const one of waiting) one.catch(() => {})
     await clock.run()
     expect(asked.filter(({ data }) => icPacket.decode(data).ic.icmsgtype === HEARTBEAT)).toHaveLength(1)
-    await settle(rescind(), clock)
+    await clock.settle(rescind())
     await expect(waiting[0]).rejects.toMatchObject({ code: 'gone' })
     await expect(waiting[1]).rejects.toMatchObject({ code: 'not-ready' })
     expect([host.state, clock.pendingTimers]).toEqual(['absent', 0])

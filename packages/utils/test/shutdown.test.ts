@@ -5,7 +5,7 @@ import { IcStatus, ShutdownFlag, shutdownMessage } from '@bis/hyperv-types/ic'
 import { describe, expect, it } from 'vitest'
 import type { ShutdownOptions } from '../src/index.ts'
 import { shutdownDriver } from '../src/index.ts'
-import { allReady, bootGuest, hostOptions, settle } from './support/guest.ts'
+import { allReady, bootGuest, hostOptions } from './support/guest.ts'
 import { RawComponent } from './support/raw-component.ts'
 
 async function pair(options: ShutdownOptions = {}) {
@@ -14,7 +14,7 @@ async function pair(options: ShutdownOptions = {}) {
   const guest = await bootGuest([shutdownDriver(options)], [host], clock)
   await allReady(clock, host)
   const order = (action: ShutdownAction, force = false, reason = '') =>
-    settle(host.order({ action, force, reason }), clock)
+    clock.settle(host.order({ action, force, reason }))
   return { clock, host, guest, order }
 }
 
@@ -25,7 +25,7 @@ async function raw() {
   await allReady(clock, host)
   const ask = (flags: number, length = shutdownMessage.size, text = '') => {
     const body = shutdownMessage.encode({ reason_code: 0, timeout_seconds: 0, flags, display_message: text })
-    return settle(host.ask(body.subarray(0, length)), clock)
+    return clock.settle(host.ask(body.subarray(0, length)))
   }
   return { clock, host, guest, ask }
 }
@@ -73,9 +73,9 @@ describe('shutdown', () => {
   it('[IC-05] takes a request after a suspend as a new one', async () => {
     const { clock, host, guest, order } = await pair()
     await order('hibernate')
-    await settle(guest.tree.suspend(), clock)
+    await clock.settle(guest.tree.suspend())
     await expect(order('shutdown')).rejects.toMatchObject({ code: 'not-ready' })
-    await settle(guest.tree.resume(), clock)
+    await clock.settle(guest.tree.resume())
     await allReady(clock, host)
     await order('shutdown')
     expect(guest.power.map(([what]) => what)).toEqual(['hibernate', 'power-off'])
@@ -109,11 +109,11 @@ describe('shutdown', () => {
     await bootGuest([shutdownDriver()], [host], clock)
     await allReady(clock, host)
     expect(host.version).toEqual({ major: 3, minor: 0 })
-    await expect(settle(host.order({ action: 'restart' }), clock)).rejects.toMatchObject({
+    await expect(clock.settle(host.order({ action: 'restart' }))).rejects.toMatchObject({
       code: 'refused',
       status: undefined,
     })
-    await settle(host.order({ action: 'shutdown', reason: 'x'.repeat(5000) }), clock)
+    await clock.settle(host.order({ action: 'shutdown', reason: 'x'.repeat(5000) }))
   })
 
   it('gives up on a guest that says nothing', async () => {

@@ -11,7 +11,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { HostTime, timesyncDriver } from '../src/index.ts'
 import type { Guest } from './support/guest.ts'
-import { allReady, bootGuest, hostOptions, settle } from './support/guest.ts'
+import { allReady, bootGuest, hostOptions } from './support/guest.ts'
 import { icMessage, push } from './support/ic-message.ts'
 import { RawComponent } from './support/raw-component.ts'
 
@@ -123,7 +123,7 @@ describe('time synchronisation', () => {
     await clock.advance(MINUTE)
     expect(guest.kernel.realtime()).toBeGreaterThan(before)
     expect(guest.sysctl('dev.hvtimesync.0.steps')).toBe(steps)
-    await settle(host.sync(), clock)
+    await clock.settle(host.sync())
     expect(Math.abs(difference())).toBeLessThan(1)
   })
 
@@ -135,19 +135,19 @@ describe('time synchronisation', () => {
     const { clock, guest, host } = await raw('4.0')
     const now = BigInt(Math.round(clock.now() * 10_000)) + 100_000_000_000n
     const time = clock.realtime() + HOUR
-    await settle(host.ask(message4(time, TimesyncFlag.SYNC, ticks === 0n ? 0n : now + ticks)), clock)
+    await clock.settle(host.ask(message4(time, TimesyncFlag.SYNC, ticks === 0n ? 0n : now + ticks)))
     expect(guest.kernel.realtime() - time).toBeCloseTo(correction, 0)
   })
 
   it('[IC-04] drops a message that was longer on its way than the limit, and corrects none before 4.0', async () => {
     const { clock, guest, host } = await raw('4.0')
     const before = guest.kernel.realtime()
-    await settle(host.ask(message4(before + HOUR, TimesyncFlag.SYNC, 1n)), clock)
+    await clock.settle(host.ask(message4(before + HOUR, TimesyncFlag.SYNC, 1n)))
     expect(guest.kernel.realtime()).toBe(before)
     expect(guest.sysctl('dev.hvtimesync.0.bad_samples')).toBe(1)
     const old = await raw('3.0')
     const time = old.clock.realtime() + HOUR
-    await settle(old.host.ask(message3(time, TimesyncFlag.SYNC)), old.clock)
+    await old.clock.settle(old.host.ask(message3(time, TimesyncFlag.SYNC)))
     expect(old.guest.kernel.realtime() - time).toBeCloseTo(0, 0)
   })
 
@@ -155,15 +155,15 @@ describe('time synchronisation', () => {
     const { clock, guest, host } = await raw('4.0')
     const before = guest.kernel.realtime()
     const full = message4(before + HOUR, TimesyncFlag.SYNC, 0n)
-    for (const length of [0, 8, 16]) await settle(host.ask(full.subarray(0, length)), clock)
-    await settle(host.ask(message4(-HOUR, TimesyncFlag.SYNC, 0n)), clock)
+    for (const length of [0, 8, 16]) await clock.settle(host.ask(full.subarray(0, length)))
+    await clock.settle(host.ask(message4(-HOUR, TimesyncFlag.SYNC, 0n)))
     const far = full.slice()
     far.fill(0xff, 0, 8)
-    await settle(host.ask(far), clock)
-    await settle(host.ask(message4(before + HOUR, TimesyncFlag.PROBE, 0n)), clock)
+    await clock.settle(host.ask(far))
+    await clock.settle(host.ask(message4(before + HOUR, TimesyncFlag.PROBE, 0n)))
     expect(guest.kernel.realtime()).toBe(before)
     expect(guest.sysctl('dev.hvtimesync.0.bad_samples')).toBe(5)
-    await settle(host.ask(full.subarray(0, 17)), clock)
+    await clock.settle(host.ask(full.subarray(0, 17)))
     expect(guest.kernel.realtime() - before).toBeCloseTo(HOUR, 0)
   })
 
@@ -176,7 +176,7 @@ describe('time synchronisation', () => {
     expect(difference()).toBe(HOUR)
     expect(guest.sysctl('dev.hvtimesync.0.offset_us')).toBe(HOUR * 1000)
     guest.kernel.sysctl.set('hw.hvtimesync.ignore_sync', 0)
-    await settle(host.sync(), clock)
+    await clock.settle(host.sync())
     expect(Math.abs(difference())).toBeLessThan(1)
     guest.kernel.sysctl.set('hw.hvtimesync.sample_verbose', 1)
     await clock.advance(6000)

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { VssHook, VssOptions } from '../src/index.ts'
 import { vssDriver } from '../src/index.ts'
 import type { Guest } from './support/guest.ts'
-import { allReady, bootGuest, hostOptions, settle } from './support/guest.ts'
+import { allReady, bootGuest, hostOptions } from './support/guest.ts'
 import { RawComponent } from './support/raw-component.ts'
 
 const { HOT_BACKUP, FREEZE, THAW } = VssOperation
@@ -76,10 +76,7 @@ describe('volume snapshots', () => {
     const log: string[] = []
     const { clock, host, guest } = await pair({ vssHooks: hooks(log, 'db', 'mail') })
     const daemon = new Daemon(guest)
-    await settle(
-      host.whileFrozen(async () => void log.push('copy')),
-      clock,
-    )
+    await clock.settle(host.whileFrozen(async () => void log.push('copy')))
     expect(log).toEqual(['freeze db', 'freeze mail', 'copy', 'thaw mail', 'thaw db'])
     expect(daemon.seen).toEqual([HOT_BACKUP, FREEZE, THAW])
     expect(guest.sysctl('dev.hvvss.0.freezer')).toBe('thawed')
@@ -94,7 +91,7 @@ describe('volume snapshots', () => {
     const status = async (operation: number, length = 12) => {
       const body = new Uint8Array(length)
       body[0] = operation
-      return (await settle(host.ask(body), clock)).status
+      return (await clock.settle(host.ask(body))).status
     }
     for (const operation of [VssOperation.CREATE, VssOperation.DELETE, VssOperation.GET_DM_INFO, VssOperation.THAW])
       expect(await status(operation)).toBe(IcStatus.S_OK)
@@ -110,32 +107,27 @@ describe('volume snapshots', () => {
     await allReady(clock, host)
     const body = new Uint8Array(length)
     body[0] = VssOperation.AUTO_RECOVER
-    const answer = await settle(host.ask(body), clock)
+    const answer = await clock.settle(host.ask(body))
     expect([answer.status, answer.body.length]).toEqual([IcStatus.S_OK, length])
   })
 
   it('[VS-05] says at once that it cannot without a daemon, and hot backup is possible when one has come', async () => {
     const { clock, host, guest } = await pair()
     const before = clock.now()
-    expect(await settle(host.canBackUp(), clock)).toBe(false)
-    await expect(settle(host.freeze(), clock)).rejects.toMatchObject({ code: 'refused' })
+    expect(await clock.settle(host.canBackUp())).toBe(false)
+    await expect(clock.settle(host.freeze())).rejects.toMatchObject({ code: 'refused' })
     expect(clock.now()).toBe(before)
     expect(host.frozen).toBe(false)
     const daemon = new Daemon(guest, 128)
-    expect(await settle(host.canBackUp(), clock)).toBe(true)
+    expect(await clock.settle(host.canBackUp())).toBe(true)
     daemon.file.close()
-    expect(await settle(host.canBackUp(), clock)).toBe(false)
+    expect(await clock.settle(host.canBackUp())).toBe(false)
   })
 
   it('[VS-02] thaws what was frozen when a later one cannot be, in reverse order', async () => {
     const log: string[] = []
     const { clock, host, guest } = await pair({ vssHooks: hooks(log, 'a', 'b', 'bad', 'd') })
-    await expect(
-      settle(
-        host.whileFrozen(async () => {}),
-        clock,
-      ),
-    ).rejects.toMatchObject({ code: 'refused' })
+    await expect(clock.settle(host.whileFrozen(async () => {}))).rejects.toMatchObject({ code: 'refused' })
     expect(log).toEqual(['freeze a', 'freeze b', 'thaw b', 'thaw a'])
     expect(guest.sysctl('dev.hvvss.0.freezer')).toBe('thawed')
   })
@@ -151,9 +143,9 @@ describe('volume snapshots', () => {
     const log: string[] = []
     const parts = await pair({ vssHooks: hooks(log, 'a', 'b') })
     const daemon = new Daemon(parts.guest)
-    await settle(parts.host.freeze(), parts.clock)
+    await parts.clock.settle(parts.host.freeze())
     expect(log).toEqual(['freeze a', 'freeze b'])
-    await settle(happen(parts, daemon), parts.clock)
+    await parts.clock.settle(happen(parts, daemon))
     await parts.clock.run()
     expect(log.slice(2)).toEqual(['thaw b', 'thaw a'])
     expect(daemon.seen).toEqual([FREEZE, THAW])
@@ -163,9 +155,9 @@ describe('volume snapshots', () => {
     const log: string[] = []
     const { clock, host, guest } = await pair({ vssHooks: hooks(log, 'a') })
     const daemon = new Daemon(guest)
-    await settle(host.freeze(), clock)
+    await clock.settle(host.freeze())
     daemon.file.close()
-    await settle(host.thaw(), clock)
+    await clock.settle(host.thaw())
     expect(log).toEqual(['freeze a', 'thaw a'])
   })
 
@@ -185,7 +177,7 @@ describe('volume snapshots', () => {
       () => false,
     )
     await clock.advance(seconds * 1000 + 1)
-    expect(await settle(frozen, clock)).toBe(succeeds)
+    expect(await clock.settle(frozen)).toBe(succeeds)
     await clock.run()
     // The one that came too late had frozen: it is thawed without being asked for.
     const [first, ...others] = daemon.seen
@@ -195,7 +187,7 @@ describe('volume snapshots', () => {
   it('[VS-04] a thaw answered late is a failure, and the next cycle works', async () => {
     const { clock, host, guest } = await pair()
     const daemon = new Daemon(guest)
-    await settle(host.freeze(), clock)
+    await clock.settle(host.freeze())
     daemon.answerMs = 40_000
     const thawed = host.thaw()
     thawed.catch(() => {})
@@ -203,17 +195,14 @@ describe('volume snapshots', () => {
     await expect(thawed).rejects.toMatchObject({ code: 'refused', status: IcStatus.E_FAIL })
     daemon.answerMs = 0
     await clock.advance(10_000)
-    await settle(
-      host.whileFrozen(async () => {}),
-      clock,
-    )
+    await clock.settle(host.whileFrozen(async () => {}))
   })
 
   it('reports a daemon that cannot freeze', async () => {
     const { clock, host, guest } = await pair()
     const daemon = new Daemon(guest)
     daemon.freezeError = 1
-    await expect(settle(host.freeze(), clock)).rejects.toThrow('does not freeze: status 0x80004005')
+    await expect(clock.settle(host.freeze())).rejects.toThrow('does not freeze: status 0x80004005')
     expect(daemon.seen).toEqual([FREEZE, THAW])
   })
 

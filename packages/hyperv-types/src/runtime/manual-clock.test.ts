@@ -48,4 +48,16 @@ describe('ManualClock', () => {
     expect(woke).toBe(true)
     expect(clock.pendingTimers).toBe(0)
   })
+
+  it('runs what a promise waits for, step after step, and tells how it ends', async () => {
+    const clock = new ManualClock()
+    const steps = async (count: number): Promise<number> => {
+      for (let i = 0; i < count; i++) await new Promise<void>((resolve) => clock.later(resolve))
+      return count
+    }
+    expect(await clock.settle(steps(50))).toBe(50)
+    const failed = steps(3).then(() => Promise.reject(new Error('no')))
+    await expect(clock.settle(failed)).rejects.toThrow('no')
+    expect(clock.now()).toBe(0)
+  })
 })

@@ -68,6 +68,17 @@ export class ManualClock implements Clock {
     }
   }
 
+  /** Runs what is due, again and again, until the promise has settled. What waits for time to pass stays pending. */
+  async settle<T>(promise: Promise<T>): Promise<T> {
+    let done = false
+    const settled = promise.finally(() => {
+      done = true
+    })
+    settled.catch(() => {}) // the caller gets it when what was due has run
+    for (let runs = 0; !done && runs < MOST_RUNS; runs++) await this.run()
+    return settled
+  }
+
   /** Lets time pass, stopping at every timer on the way. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds
@@ -96,6 +107,9 @@ export class ManualClock implements Clock {
     return first.task
   }
 }
+
+/** For one promise: it may wait for many things, each of them due when the one before has ended. */
+const MOST_RUNS = 2000
 
 /** Chains of awaits are short; this many turns of the promise queue let each of them come to rest. */
 const PROMISE_TURNS = 32

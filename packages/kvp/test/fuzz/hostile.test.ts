@@ -16,7 +16,7 @@ import { expect, it } from 'vitest'
 import { encodeOperation } from '../../src/device/message.ts'
 import type { IpInformation } from '../../src/index.ts'
 import { KVP_DEVICES, MemoryPool, PoolServer, serveDevice } from '../../src/index.ts'
-import { boot, settle } from '../support/guest.ts'
+import { boot } from '../support/guest.ts'
 
 /** CI runs 100,000. */
 const CASES = Number(process.env['BIS_FUZZ_CASES'] ?? fuzzRuns(3000))
@@ -101,8 +101,8 @@ it(`survives ${CASES} hostile messages of the host`, { timeout: TIME_MS }, async
   pair.host.faults = {}
   pair.host.renegotiate()
   for (let i = 0; i < 10; i++) await pair.clock.run()
-  await settle(pair.host.set(0, 'still', 'alive'), pair.clock)
-  expect(await settle(pair.host.get(0, 'still'), pair.clock)).toBe('alive')
+  await pair.clock.settle(pair.host.set(0, 'still', 'alive'))
+  expect(await pair.clock.settle(pair.host.get(0, 'still'))).toBe('alive')
   expect(pair.tree.devices().find(({ nameunit }) => nameunit === 'hvkvp0')?.state).toBe('attached')
   fuzzCases('hostile messages of a KVP host', CASES)
 })
@@ -113,7 +113,7 @@ it(`the host survives ${CASES} hostile answers`, { timeout: TIME_MS }, async () 
   const host = new KvpComponent({ release: hostRelease('2022'), clock, timeoutMs: 1000 })
   const { channel } = connectedChannels(host, { clock })
   let honest = false
-  await settle(
+  await clock.settle(
     channel.open({
       txRingBytes: 32_768,
       rxRingBytes: 32_768,
@@ -142,7 +142,6 @@ it(`the host survives ${CASES} hostile answers`, { timeout: TIME_MS }, async () 
         }
       },
     }),
-    clock,
   )
   for (let round = 0; round < 5; round++) await clock.run()
   let answered = 0
@@ -174,7 +173,7 @@ it(`the host survives ${CASES} hostile answers`, { timeout: TIME_MS }, async () 
   honest = true
   host.renegotiate()
   for (let round = 0; round < 3; round++) await clock.run()
-  await settle(host.set(0, 'still', 'alive'), clock)
+  await clock.settle(host.set(0, 'still', 'alive'))
   fuzzCases('hostile answers to a KVP host', CASES)
 })
 

@@ -1,11 +1,11 @@
 import type { HostReleaseName, KvpOptions } from '@bis/host'
 import { hostRelease, KvpComponent } from '@bis/host'
-import type { Channel, Clock, Driver } from '@bis/hyperv-types'
+import type { Clock, Driver } from '@bis/hyperv-types'
 import { GuestMemory, ManualClock, PageAllocator } from '@bis/hyperv-types'
 import type { ConnectedChannels } from '@bis/hyperv-types/loopback'
 import { connectedChannels } from '@bis/hyperv-types/loopback'
 import type { GuestKernel } from '@bis/newbus'
-import { createKernel, DeviceTree } from '@bis/newbus'
+import { addChannelBus, createKernel, DeviceTree } from '@bis/newbus'
 import type { KvpDriverOptions } from '../../src/index.ts'
 import { kvpDriver } from '../../src/index.ts'
 
@@ -38,40 +38,15 @@ export async function bootOn<C extends Clock>(clock: C, options: PairOptions = {
     tunables: options.tunables ?? {},
   })
   const tree = new DeviceTree(kernel)
-  await tree.load({ name: 'bus', drivers: [busOf(connection.channel)] })
   await tree.load({ name: 'hv_utils', drivers: [kvpDriver(options)] as unknown as readonly Driver[] })
-  tree.root.addChild({ location: 'bus', pnpinfo: '', ivars: undefined })
+  await addChannelBus(tree, [connection.channel])
   return { clock, host, kernel, tree, connection, dmesg: () => kernel.dmesg.lines.map(({ text }) => text) }
 }
 
 /** The same, stepped by the test, and ready. */
 export async function boot(options: PairOptions = {}): Promise<Pair<ManualClock>> {
   const pair = await bootOn(new ManualClock(), options)
-  await settle(pair.tree.settled(), pair.clock)
+  await pair.clock.settle(pair.tree.settled())
   await pair.clock.run()
   return pair
-}
-
-/** Steps the clock until a promise has settled. */
-export async function settle<T>(promise: Promise<T>, clock: ManualClock): Promise<T> {
-  let done = false
-  const end = promise.finally(() => {
-    done = true
-  })
-  end.catch(() => {})
-  for (let round = 0; !done && round < 2000; round++) await clock.run()
-  return end
-}
-
-function busOf(channel: Channel): Driver {
-  return {
-    name: 'vmbus',
-    module: 'bus',
-    bus: 'nexus',
-    probe: () => ({ priority: 0, description: 'test bus' }),
-    async attach(device) {
-      device.addChild({ location: channel.offer.instanceId, pnpinfo: '', ivars: channel })
-      return { async [Symbol.asyncDispose]() {} }
-    },
-  }
 }

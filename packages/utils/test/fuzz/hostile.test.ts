@@ -7,7 +7,7 @@ import { connectedChannels } from '@bis/hyperv-types/loopback'
 import { describe, expect, it } from 'vitest'
 import type { FileCopyTarget } from '../../src/index.ts'
 import { utilsDrivers } from '../../src/index.ts'
-import { bootGuest, hostOptions, settle } from '../support/guest.ts'
+import { bootGuest, hostOptions } from '../support/guest.ts'
 import { hostileMessage } from '../support/hostile.ts'
 import { push } from '../support/ic-message.ts'
 
@@ -65,7 +65,7 @@ describe('hostile messages', () => {
     expect(hosts.map(({ state }) => state)).toEqual(hosts.map(() => 'ready'))
     await clock.advance(4000)
     expect((hosts[0] as HeartbeatComponent).status).toMatch(/^ok/)
-    await settle(guest.tree.shutdown(), clock)
+    await clock.settle(guest.tree.shutdown())
     expect(guest.connections.map(({ pages }) => pages.allocatedPages)).toEqual(hosts.map(() => 0))
     fuzzCases('hostile messages of the host to integration components', sent)
   })
@@ -82,7 +82,7 @@ describe('hostile messages', () => {
       channels.push(channel)
       const onPacket = ({ transactionIdLow }: { transactionIdLow: number }): void =>
         void asked.set(channel, transactionIdLow)
-      await settle(channel.open({ txRingBytes: 32_768, rxRingBytes: 32_768, onPacket }), clock)
+      await clock.settle(channel.open({ txRingBytes: 32_768, rxRingBytes: 32_768, onPacket }))
     }
     const [, shutdown, timesync, vss, fileCopy] = hosts as [
       HeartbeatComponent,
@@ -116,7 +116,7 @@ describe('hostile messages', () => {
       for (const host of hosts) if (random.happens(0.3)) host.renegotiate()
     }
     for (const host of hosts) expect(host.state).not.toBe('absent')
-    for (const channel of channels) await settle(channel.close(), clock)
+    for (const channel of channels) await clock.settle(channel.close())
     await clock.advance(2_000_000)
     expect(hosts.map(({ state }) => state)).toEqual(hosts.map(() => 'absent'))
     expect(clock.pendingTimers).toBe(0)
@@ -124,7 +124,7 @@ describe('hostile messages', () => {
     const guest = await bootGuest(utilsDrivers(), hosts, clock)
     await clock.run()
     expect(hosts.map(({ state }) => state)).toEqual(hosts.map(() => 'ready'))
-    await settle(guest.tree.shutdown(), clock)
+    await clock.settle(guest.tree.shutdown())
     fuzzCases('hostile messages of the guest to integration components', sent)
   })
 })

@@ -1,11 +1,11 @@
 import type { HostReleaseName, IntegrationComponent } from '@bis/host'
 import { hostRelease } from '@bis/host'
-import type { Channel, Clock, Driver, PowerRequest, VspDevice } from '@bis/hyperv-types'
+import type { Clock, Driver, PowerRequest, VspDevice } from '@bis/hyperv-types'
 import { GuestMemory, ManualClock, PageAllocator } from '@bis/hyperv-types'
 import type { ConnectedChannels } from '@bis/hyperv-types/loopback'
 import { connectedChannels } from '@bis/hyperv-types/loopback'
 import type { GuestKernel } from '@bis/newbus'
-import { createKernel, DeviceTree } from '@bis/newbus'
+import { addChannelBus, createKernel, DeviceTree } from '@bis/newbus'
 
 export interface Guest<C extends Clock = ManualClock> {
   readonly clock: C
@@ -58,24 +58,15 @@ export async function bootGuest<C extends Clock = ManualClock>(
     sysctl: (name) => kernel.sysctl.get(name),
   }
   const load = async (): Promise<void> => {
-    await tree.load({ name: 'bus', drivers: [busOf(connections.map(({ channel }) => channel))] })
     await tree.load({ name: 'hv_utils', drivers: drivers as readonly Driver[] })
-    tree.root.addChild({ location: 'bus', pnpinfo: '', ivars: undefined })
+    await addChannelBus(
+      tree,
+      connections.map(({ channel }) => channel),
+    )
     await tree.settled()
   }
-  await (clock instanceof ManualClock ? settle(load(), clock) : load())
+  await (clock instanceof ManualClock ? clock.settle(load()) : load())
   return guest
-}
-
-/** Steps the clock until a promise has settled. */
-export async function settle<T>(promise: Promise<T>, clock: ManualClock): Promise<T> {
-  let done = false
-  const end = promise.finally(() => {
-    done = true
-  })
-  end.catch(() => {})
-  for (let round = 0; !done && round < 100; round++) await clock.run()
-  return end
 }
 
 /** All components of a machine are as ready as they will be. */
@@ -83,18 +74,4 @@ export async function allReady(clock: ManualClock, ...components: readonly Integ
   await clock.run()
   const waiting = components.filter(({ state }) => state !== 'ready').map(({ kind, state }) => `${kind.title} ${state}`)
   if (waiting.length > 0) throw new Error(`not ready: ${waiting.join(', ')}`)
-}
-
-function busOf(channels: readonly Channel[]): Driver {
-  return {
-    name: 'vmbus',
-    module: 'bus',
-    bus: 'nexus',
-    probe: () => ({ priority: 0, description: 'test bus' }),
-    async attach(device) {
-      for (const channel of channels)
-        device.addChild({ location: channel.offer.instanceId, pnpinfo: '', ivars: channel })
-      return { async [Symbol.asyncDispose]() {} }
-    },
-  }
 }
