@@ -1,10 +1,10 @@
 import type { HostReleaseName, StorageController } from '@bis/host'
 import { diskUnit, hostRelease, RamDisk, scsiController } from '@bis/host'
-import type { Channel, Clock, GuestMemory, PageAllocator, VspDevice } from '@bis/hyperv-types'
+import type { Clock, GuestMemory, PageAllocator, VspDevice } from '@bis/hyperv-types'
 import { systemClock } from '@bis/hyperv-types'
 import { connectedChannels } from '@bis/hyperv-types/loopback'
 import type { GuestKernel } from '@bis/newbus'
-import { createKernel, DeviceTree } from '@bis/newbus'
+import { addChannelBus, createKernel, DeviceTree } from '@bis/newbus'
 import type { ScsiDisk } from '../../src/disk.ts'
 import { storvsc } from '../../src/driver.ts'
 import type { StorvscSettings } from '../../src/settings.ts'
@@ -46,12 +46,8 @@ export class Bench {
 
   /** Loads the driver and waits for its attach to end. */
   async attach(): Promise<this> {
-    const loaded = this.tree.modules.some(({ name }) => name === 'nexus')
-    if (!loaded) await this.tree.load({ name: 'nexus', drivers: [wire(this.channel)] })
     await this.tree.load({ name: 'hv_storvsc', drivers: [storvsc(this.#settings)] })
-    if (this.tree.root.children.length === 0) {
-      this.tree.root.addChild({ location: 'wire', pnpinfo: '', ivars: undefined })
-    }
+    if (this.tree.root.children.length === 0) await addChannelBus(this.tree, [this.channel])
     await this.tree.settled()
     return this
   }
@@ -68,19 +64,6 @@ export class Bench {
 
   sysctl(name: string): unknown {
     return this.kernel.sysctl.get(name)
-  }
-}
-
-function wire(channel: Channel) {
-  return {
-    name: 'vmbus',
-    module: 'vmbus',
-    bus: 'nexus',
-    probe: () => ({ priority: 0, description: 'Wire' }),
-    async attach(device: Parameters<ReturnType<typeof storvsc>['attach']>[0]) {
-      device.addChild({ location: 'channel', pnpinfo: '', ivars: channel })
-      return { async [Symbol.asyncDispose]() {} }
-    },
   }
 }
 
