@@ -1,4 +1,3 @@
-import type { DeviceErrorCode } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { ScsiOpcode } from '@bis/hyperv-types/scsi'
 import { SrbDataDirection } from '@bis/hyperv-types/storage'
@@ -7,6 +6,8 @@ import type { BlockRequest } from './block-request.ts'
 import { BlockOperation } from './block-request.ts'
 import { outcomeError } from './execute.ts'
 import { gpaOf } from './guest-buffer.ts'
+import type { DiskCondition } from './range-check.ts'
+import { refusalOf } from './range-check.ts'
 import { encodeReadWrite } from './read-write-cdb.ts'
 import type { RequestOwner, StorvscRequest } from './request.ts'
 import type { RequestPool, Waiter } from './request-pool.ts'
@@ -15,12 +16,7 @@ import type { Verdict } from './verdict.ts'
 import { judge } from './verdict.ts'
 
 /** What the queue asks of its disk. */
-export interface QueueOwner {
-  readonly name: string
-  readonly blockSize: number
-  readonly byteLength: number
-  readonly readOnly: boolean
-  readonly mediaPresent: boolean
+export interface QueueOwner extends DiskCondition {
   readonly writeCache: boolean
   /** A write with FUA is on the medium when it ends; without, a flush has to follow it. */
   readonly forcesWrites: boolean
@@ -51,12 +47,13 @@ export class BlockQueue implements RequestOwner, Waiter {
   }
 
   submit(request: BlockRequest): void {
-    const refusal = this.#removed ?? this.#check(request)
+    const refusal = this.#removed ?? refusalOf(request, this.#owner)
     if (refusal !== undefined) {
       request.error = refusal
       this.#adapter.clock.soon(() => request.onDone(request))
       return
     }
+    if (request.operation === BlockOperation.flush) request.length = 0
     request.error = undefined
     request.started = 0
     request.pieces = 0
@@ -244,25 +241,5 @@ export class BlockQueue implements RequestOwner, Waiter {
     const { path, target, lun } = this.#address
     const { name } = this.#owner
     this.#adapter.log.log('error', `(${name}:${path}:${target}:${lun}): ${error.message}`, `io-${name}`)
-  }
-
-  #check(request: BlockRequest): DeviceError | undefined {
-    const { name, blockSize, byteLength, readOnly, mediaPresent } = this.#owner
-    const refuse = (code: DeviceErrorCode, text: string): DeviceError => new DeviceError(code, `${name}: ${text}`)
-    if (!mediaPresent) return refuse('no-media', 'no medium')
-    const { operation, offset, length } = request
-    if (operation === BlockOperation.flush) {
-      request.length = 0
-      return undefined
-    }
-    if (operation === BlockOperation.write && readOnly) return refuse('read-only', 'the disk is read-only')
-    if (!(length > 0) || length % blockSize !== 0 || offset % blockSize !== 0 || length > request.buffer.length) {
-      return refuse(
-        'invalid-argument',
-        `${length} bytes at ${offset} with a buffer of ${request.buffer.length}: whole blocks of ${blockSize} are needed`,
-      )
-    }
-    if (offset >= 0 && offset + length <= byteLength) return undefined
-    return refuse('out-of-range', `${length} bytes at ${offset}, on a disk of ${byteLength}`)
   }
 }

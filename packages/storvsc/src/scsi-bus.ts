@@ -2,8 +2,8 @@ import type { Kernel, Logger } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
 import { PeripheralType, ScsiOpcode } from '@bis/hyperv-types/scsi'
 import type { StorvscAdapter } from './adapter.ts'
-import type { DiskBus } from './disk.ts'
 import { ScsiDisk } from './disk.ts'
+import type { DiskBus } from './disk-state.ts'
 import { command } from './execute.ts'
 import { INQUIRY_BYTES, readInquiry } from './inquiry.ts'
 import { asker, probeDisk } from './probe.ts'
@@ -150,7 +150,7 @@ export class ScsiBus implements DiskBus {
       return () => {
         if (this.#stopped) return
         const { item, remove } = this.#kernel.disks.add(prefix, (name) => {
-          const disk = new ScsiDisk(name, address, inquiry, facts, this)
+          const disk = new ScsiDisk({ name, address, inquiry }, facts, this)
           this.log.log('info', `${name} at ${this.#where(address)}`)
           for (const line of disk.announcement) this.log.log('info', line)
           return disk
