@@ -4,7 +4,6 @@ import { SrbDataDirection } from '@bis/hyperv-types/storage'
 import type { StorvscAdapter } from './adapter.ts'
 import type { BlockRequest } from './block-request.ts'
 import { BlockOperation } from './block-request.ts'
-import { outcomeError } from './execute.ts'
 import { gpaOf } from './guest-buffer.ts'
 import type { DiskCondition } from './range-check.ts'
 import { refusalOf } from './range-check.ts'
@@ -13,7 +12,7 @@ import type { RequestOwner, StorvscRequest } from './request.ts'
 import type { RequestPool, Waiter } from './request-pool.ts'
 import type { ScsiAddress } from './scsi-address.ts'
 import type { Verdict } from './verdict.ts'
-import { judge } from './verdict.ts'
+import { judge, outcomeError } from './verdict.ts'
 
 /** What the queue asks of its disk. */
 export interface QueueOwner extends DiskCondition {
@@ -54,10 +53,7 @@ export class BlockQueue implements RequestOwner, Waiter {
       return
     }
     if (request.operation === BlockOperation.flush) request.length = 0
-    request.error = undefined
-    request.started = 0
-    request.pieces = 0
-    request.flushed = false
+    request.begin()
     if (request.located !== request.buffer) this.#locate(request)
     if (this.#pending.length === 0 && this.#advance(request)) return
     this.#pending.push(request)
@@ -78,9 +74,7 @@ export class BlockQueue implements RequestOwner, Waiter {
     const pending = this.#pending
     this.#pending = []
     for (const request of pending) {
-      request.error ??= reason
-      request.started = request.length
-      request.flushed = true
+      request.giveUp(reason)
       if (request.pieces === 0) request.onDone(request)
     }
   }
@@ -190,8 +184,7 @@ export class BlockQueue implements RequestOwner, Waiter {
     try {
       return this.#requests.take(length)
     } catch (cause) {
-      block.error = new DeviceError('io', `${this.#owner.name}: no guest memory for ${length} bytes`, { cause })
-      block.started = block.length
+      block.giveUp(new DeviceError('io', `${this.#owner.name}: no guest memory for ${length} bytes`, { cause }))
       if (block.pieces === 0) this.#adapter.clock.soon(() => block.onDone(block))
       return undefined
     }
@@ -234,10 +227,7 @@ export class BlockQueue implements RequestOwner, Waiter {
 
   #failed(request: StorvscRequest, block: BlockRequest, verdict: Verdict): void {
     const error = outcomeError(request, verdict)
-    block.error ??= error
-    // No more of it is worth starting.
-    block.started = block.length
-    block.flushed = true
+    block.giveUp(error)
     const { path, target, lun } = this.#address
     const { name } = this.#owner
     this.#adapter.log.log('error', `(${name}:${path}:${target}:${lun}): ${error.message}`, `io-${name}`)

@@ -29,12 +29,30 @@ export class BlockRequest {
   gpa = -1
   /** Where a buffer lies never changes: it is looked up once for each. */
   located: Uint8Array | undefined = undefined
+  /** Bytes whose requests have gone out, now or before. */
   started = 0
+  /** Requests that are out. */
   pieces = 0
+  /** The flush that it takes has gone out. */
   flushed = false
 
   constructor(onDone: (request: BlockRequest) => void) {
     this.onDone = onDone
+  }
+
+  /** The disk's own: nothing of it is started yet. */
+  begin(): void {
+    this.error = undefined
+    this.started = 0
+    this.pieces = 0
+    this.flushed = false
+  }
+
+  /** The disk's own: it has failed, with the first error; what is not started is not worth starting. */
+  giveUp(error: DeviceError): void {
+    this.error ??= error
+    this.started = this.length
+    this.flushed = true
   }
 }
 

@@ -15,8 +15,8 @@ import {
   vpdLogicalBlockProvisioning,
 } from '@bis/hyperv-types/scsi'
 import type { StorvscAdapter } from './adapter.ts'
-import type { CommandOptions } from './execute.ts'
-import { command } from './execute.ts'
+import type { CommandOptions } from './command.ts'
+import { command } from './command.ts'
 import type { InquiryFacts } from './inquiry.ts'
 import type { ScsiAddress } from './scsi-address.ts'
 

@@ -1,4 +1,5 @@
 import type { DeviceErrorCode } from '@bis/hyperv-types'
+import { DeviceError } from '@bis/hyperv-types'
 import {
   describeOpcode,
   describeScsiStatus,
@@ -122,4 +123,9 @@ export function describeOutcome(outcome: Outcome): string {
   const sense = senseOf(outcome)
   if (sense !== undefined) return `${command}: ${describeSense(sense.key, sense.asc, sense.ascq)}`
   return `${command}: SRB status ${describeSrbStatus(outcome.srbStatus)}, SCSI status ${describeScsiStatus(outcome.scsiStatus)}`
+}
+
+/** The error that a judged outcome is when it comes to that. */
+export function outcomeError(outcome: Outcome, { code }: Verdict): DeviceError {
+  return new DeviceError(code, describeOutcome(outcome))
 }
