@@ -149,6 +149,15 @@ describe('IP information', () => {
     }
   })
 
+  it('is nothing that a 2008 R2 host asks for', async () => {
+    const settings: IpInformation[] = []
+    const { host, clock } = await withDaemon({ release: '2008r2', daemon: server({ network: network(settings) }) })
+    const { requests } = host.counters
+    const asked = settle(host.getIp('00:15:5D:01:02:03'), clock)
+    await expect(asked).rejects.toMatchObject({ code: 'refused', message: expect.stringMatching(/from 2012 on/) })
+    expect(host.counters.requests).toBe(requests)
+  })
+
   it('is set, checked before anything changes', async () => {
     const settings: IpInformation[] = []
     const { host, clock } = await withDaemon({ daemon: server({ network: network(settings) }) })

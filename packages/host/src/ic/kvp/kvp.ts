@@ -24,6 +24,7 @@ const KIND: IcKind = {
   instanceId: InstanceId.KVP,
   messageType: IcMessageType.KVP,
 }
+const FIRST_WITH_IP = 4
 const TIMEOUT_MS = 30_000
 /** A guest that always has one more item is not believed. */
 const MOST_ITEMS = 100_000
@@ -35,6 +36,8 @@ export class KvpComponent extends IntegrationComponent {
   readonly #items: Map<string, string>
   readonly #timeoutMs: number
   readonly #valueUnits: number | undefined
+  /** IP information came to management with 2012, as KVP 4.0 did; a 2008 R2 host asks no guest for it. */
+  readonly #knowsIp: boolean
   /** Ends what is being sent when the host negotiates again. */
   #sending = new AbortController()
 
@@ -43,6 +46,7 @@ export class KvpComponent extends IntegrationComponent {
     this.#items = new Map(Object.entries(options.hostItems ?? {}))
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS
     this.#valueUnits = options.valueUnits
+    this.#knowsIp = options.release.ic.kvp.some(({ major }) => major >= FIRST_WITH_IP)
   }
 
   /**
@@ -140,6 +144,7 @@ export class KvpComponent extends IntegrationComponent {
   }
 
   async #askIp(what: string, body: Uint8Array, signal?: AbortSignal): Promise<IcAnswer> {
+    if (!this.#knowsIp) throw new IcError('refused', `${what}: hosts know IP information from 2012 on`)
     const { version } = this
     if (version !== undefined && version.major * 0x1_0000 + version.minor >= KVP_5_0) {
       throw new IcError('refused', `${what}: the guest wants the binary form of KVP 5.0, which no known guest speaks`)
