@@ -20,7 +20,7 @@ import { scatterGather } from './probes/scatter-gather.ts'
 import { secureBoot } from './probes/secure-boot.ts'
 import { signalOptimisation } from './probes/signal-opt.ts'
 import { srIov } from './probes/sr-iov.ts'
-import { staticIp } from './probes/static-ip.ts'
+import { noInjection, staticIp } from './probes/static-ip.ts'
 import { storageSubchannel } from './probes/storage-subchannel.ts'
 import { tcpOffload } from './probes/tcp-offload.ts'
 import { noTrim, trim } from './probes/trim.ts'
@@ -40,7 +40,7 @@ export const FEATURES: readonly Feature[] = [
   { id: 'jumbo', title: 'Jumbo frames', hostFrom: '2008r2', probe: jumbo },
   { id: 'vlan', title: 'VLAN tagging and trunking', hostFrom: '2008r2', probe: vlan },
   { id: 'live-migration', title: 'Live migration', hostFrom: '2008r2' },
-  { id: 'static-ip', title: 'Static IP injection', hostFrom: '2012', probe: staticIp },
+  { id: 'static-ip', title: 'Static IP injection', hostFrom: '2012', probe: staticIp, absent: noInjection },
   { id: 'vrss', title: 'Virtual receive-side scaling', hostFrom: '2012r2', probe: vrss, absent: noScaling },
   { id: 'tcp-offload', title: 'TCP offloading', hostFrom: '2008r2', probe: tcpOffload },
   { id: 'nic-hotplug', title: 'Hot add and remove of a NIC', hostFrom: '2016', probe: nicHotplug },

@@ -1,36 +1,42 @@
-import { hostRelease, KvpComponent } from '@bis/host'
-import { systemClock } from '@bis/hyperv-types'
+import type { NetworkAdapter } from '@bis/host'
+import { hostRelease } from '@bis/host'
 import type { Probe } from '../feature.ts'
 import { want } from '../feature.ts'
-import { allModules, Lan, powerOn } from '../guest.ts'
+import type { KvpScene } from '../kvp-scene.ts'
+import { autoValue, macText, withKvpDaemon } from '../kvp-scene.ts'
 
-export function macText(address: Uint8Array): string {
-  return [...address].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join(':')
-}
+/** The daemon serves the driver's device, and the host lists each adapter with connection, addresses and status. */
+export const kvpDaemon: Probe = (cell) =>
+  withKvpDaemon(cell, async (scene) => {
+    const { component, adapters, system, machine } = scene
+    const daemon = machine.kernel.sysctl.get('dev.hvkvp.0.daemon')
+    want(daemon === 'idle', `the daemon is ${daemon}`)
+    // 2008 R2 knows the addresses from the pool only; later hosts ask for each adapter.
+    const byAdapter = hostRelease(cell.host).ic.kvp.some(({ major }) => major >= 4)
+    const view = (): Promise<string[]> => Promise.all(adapters.map((adapter) => line(scene, adapter, byAdapter)))
+    const [mac, otherMac] = adapters.map(({ permanentAddress }) => macText(permanentAddress))
+    const seen: string[] = []
+    for (const address of ['172.16.0.5', '172.16.0.6']) {
+      // The guest's administrator does this.
+      system.write('rc.conf', `ifconfig_hn0="inet ${address} netmask 255.255.0.0"\n`)
+      await system.run('service', ['netif', 'restart', 'hn0'])
+      const [first, second] = await view()
+      want(first === `Network Adapter ${mac} connected ${address} ok`, `with ${address} set, the host sees ${first}`)
+      want(second === `Network Adapter ${otherMac} not connected fe80::1 ok` || !byAdapter, `the host sees ${second}`)
+      seen.push(`${first}; ${second}`)
+    }
+    want(component.state === 'ready', `the component is ${component.state}`)
+    return {
+      did: 'set an address in the guest, then another, and asked for the adapters each time',
+      saw: seen.join('; later '),
+    }
+  })
 
-/** The daemon has taken the driver's device, and the host lists each adapter with connection, addresses and status. */
-export const kvpDaemon: Probe = async (cell) => {
-  const component = new KvpComponent({ release: hostRelease(cell.host), clock: systemClock })
-  await using lan = new Lan(cell)
-  const adapters = [lan.adapter(), lan.adapter({ port: { connected: false } })]
-  await using machine = await powerOn(cell, { devices: [...adapters, component], modules: allModules() })
-  const daemon = machine.kernel.sysctl.get('dev.hvkvp.0.daemon')
-  want(daemon === 'idle' || daemon === 'asked', `the daemon is ${daemon}`)
-  const offersIp = hostRelease(cell.host).ic.kvp.length > 1
-  if (offersIp) {
-    const setting = { addressFamily: 1, dhcp: false, addresses: ['10.0.0.9'], subnets: ['255.0.0.0'] }
-    const adapterId = `{${adapters[0]?.offer.instanceId}}`
-    await component.setIp({ ...setting, adapterId, gateways: [], dnsServers: [] })
-  }
-  const view: string[] = []
-  for (const { permanentAddress, switchPort, friendlyName } of adapters) {
-    const mac = macText(permanentAddress)
-    const addresses = offersIp ? (await component.getIp(mac)).addresses : []
-    view.push(`${friendlyName} ${mac} ${switchPort.connected ? 'connected' : 'not connected'} ${addresses.join(',')}`)
-  }
-  want(!offersIp || view[0]?.includes('10.0.0.9') === true, view.join('; '))
-  const values = await component.list(2)
-  const status = `${component.state}, ${values.length} values of the guest`
-  want(values.length > 0, status)
-  return { did: 'let the daemon run and asked it for each adapter', saw: `${view.join('; ')}; ${status}` }
+async function line({ component }: KvpScene, adapter: NetworkAdapter, byAdapter: boolean): Promise<string> {
+  const mac = macText(adapter.permanentAddress)
+  const { connected } = adapter.switchPort
+  const told = connected ? await autoValue(component, 'NetworkAddressIPv4') : 'unknown'
+  const addresses = byAdapter ? (await component.getIp(mac)).addresses.join(',') : told
+  const connection = connected ? 'connected' : 'not connected'
+  return `${adapter.friendlyName} ${mac} ${connection} ${addresses} ${adapter.running ? 'ok' : 'no driver'}`
 }
