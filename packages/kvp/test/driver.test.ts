@@ -128,7 +128,7 @@ describe('IP information', () => {
       await tree.settled()
       kernel.interfaces.add('hn', () => ({ name: 'hn0' }) as unknown as EthernetInterface)
       const set = (adapterId: string) =>
-        settle(
+        clock.settle(
           host.setIp({
             adapterId,
             addressFamily: 1,
@@ -138,7 +138,6 @@ describe('IP information', () => {
             gateways: [],
             dnsServers: [],
           }),
-          clock,
         )
       await set(`{${instanceId.toUpperCase()}}`)
       await set('{f8615163-0000-4000-8000-0000000000ff}')
