@@ -1,6 +1,7 @@
 export { FreeBsdNetwork } from './daemon/freebsd-network.ts'
 export { type KvpDaemonOptions, runKvpDaemon } from './daemon/kvp-daemon.ts'
-export { LinuxNetwork, type NetworkOptions } from './daemon/linux-network.ts'
+export { LinuxNetwork } from './daemon/linux-network.ts'
+export type { NetworkOptions } from './daemon/network-system.ts'
 export { SystemValues } from './daemon/system-values.ts'
 export type { FilePool } from './file-pool.ts'
 export { usualPoolFolder } from './locations.ts'

@@ -3,40 +3,35 @@ import type { NetworkConfiguration } from '../../daemon/pool-server.ts'
 import { KvpError } from '../../errors.ts'
 import { isIpv4, maskOfPrefix, prefixOf } from '../../ip/address.ts'
 import type { IpInformation } from '../../ip/ip-information.ts'
-import { addressesOf, listInterfaces, nameServersIn } from './adapters.ts'
-import { replaceFile, textOf } from './files.ts'
+import { addressesOf, nameServersIn } from './adapters.ts'
+import { replaceFile } from './files.ts'
 import { pairs } from './linux-forms.ts'
-import type { NetworkOptions } from './linux-network.ts'
-import type { RunCommand } from './run-command.ts'
-import { runCommand } from './run-command.ts'
+import type { NetworkOptions } from './network-system.ts'
+import { NetworkSystem } from './network-system.ts'
 
 /** The network of a FreeBSD system: set through rc.conf(5). The kernel names the interface in place of its GUID. */
 export class FreeBsdNetwork implements NetworkConfiguration {
-  readonly #options: NetworkOptions
-  readonly #root: string
-  readonly #run: RunCommand
+  readonly #system: NetworkSystem
 
   constructor(options: NetworkOptions) {
-    this.#options = options
-    this.#root = options.root ?? '/'
-    this.#run = options.run ?? runCommand
+    this.#system = new NetworkSystem(options)
   }
 
   async get(adapterId: string): Promise<IpInformation> {
-    const interfaces = (this.#options.interfaces ?? listInterfaces)()
+    const interfaces = this.#system.interfaces()
     const name = Object.keys(interfaces).find((key) => {
       return interfaces[key]?.some(({ mac }) => mac.toUpperCase() === adapterId.toUpperCase()) ?? false
     })
     if (name === undefined) throw new KvpError('unknown-adapter', `no interface has the address ${adapterId}`)
-    const rcConf = this.#text('etc/rc.conf')
+    const rcConf = this.#system.text('etc/rc.conf') ?? ''
     return {
       adapterId,
       ...addressesOf(interfaces, name),
       dhcp: /\b(SYNC)?DHCP\b/i.test(
         variableIn(rcConf, `ifconfig_${name}`) ?? variableIn(rcConf, 'ifconfig_DEFAULT') ?? '',
       ),
-      gateways: defaultGateways(await this.#run('netstat', ['-rn', '--libxo', 'json']).catch(() => ''), name),
-      dnsServers: nameServersIn(this.#text('etc/resolv.conf')),
+      gateways: defaultGateways(await this.#system.run('netstat', ['-rn', '--libxo', 'json']).catch(() => ''), name),
+      dnsServers: nameServersIn(this.#system.text('etc/resolv.conf')),
     }
   }
 
@@ -45,26 +40,23 @@ export class FreeBsdNetwork implements NetworkConfiguration {
     if (!/^[a-z][a-z0-9]*\d+$/i.test(name))
       throw new KvpError('unknown-adapter', `${JSON.stringify(name)} names no interface`)
     const settings = rcVariables(name, information)
-    const { folder, hook } = this.#options
+    const { folder, hook } = this.#system
     if (hook !== undefined) {
       const file = join(folder, `rc.conf.${name}`)
       replaceFile(file, [...settings].map(([key, value]) => `${key}="${value}"\n`).join(''), 0o600)
-      await this.#run(hook, [file])
+      await this.#system.run(hook, [file])
       return
     }
-    replaceFile(join(this.#root, 'etc/rc.conf'), withVariables(this.#text('etc/rc.conf') ?? '', name, settings), 0o644)
+    const rcConf = this.#system.text('etc/rc.conf') ?? ''
+    replaceFile(this.#system.path('etc/rc.conf'), withVariables(rcConf, name, settings), 0o644)
     if (information.dnsServers.length > 0) {
-      const path = join(this.#root, 'etc/resolvconf.conf')
+      const path = 'etc/resolvconf.conf'
       const servers = new Map([['name_servers', information.dnsServers.join(' ')]])
-      replaceFile(path, assigned(textOf(path) ?? '', servers), 0o644)
-      await this.#run('resolvconf', ['-u'])
+      replaceFile(this.#system.path(path), assigned(this.#system.text(path) ?? '', servers), 0o644)
+      await this.#system.run('resolvconf', ['-u'])
     }
-    await this.#run('service', ['netif', 'restart', name])
-    await this.#run('service', ['routing', 'restart'])
-  }
-
-  #text(path: string): string {
-    return textOf(join(this.#root, path)) ?? ''
+    await this.#system.run('service', ['netif', 'restart', name])
+    await this.#system.run('service', ['routing', 'restart'])
   }
 }
 
