@@ -1,10 +1,11 @@
 import { fstatSync, fsyncSync, ftruncateSync, futimesSync } from 'node:fs'
 import { KvpError } from '../errors.ts'
+import { BasePool } from '../pool/base-pool.ts'
 import type { EditPlan } from '../pool/edits.ts'
 import { encodeEdits, KeyIndex } from '../pool/edits.ts'
 import { byteString, KVP_RECORD_BYTES, KvpEntry } from '../pool/entry.ts'
 import { encodeKey } from '../pool/limits.ts'
-import type { KvpEdit, KvpPool, KvpPoolNumber, SetOptions } from '../pool/pool.ts'
+import type { KvpEdit, KvpPoolNumber, SetOptions } from '../pool/pool.ts'
 import type { LockSettings } from './locked-file.ts'
 import { withFile } from './locked-file.ts'
 import type { RecordChange } from './pool-journal.ts'
@@ -30,31 +31,30 @@ interface Known {
 }
 
 /** A pool in a file of the daemons' format. Files are opened for each call, and never kept. */
-export class FilePool implements KvpPool {
-  readonly number: KvpPoolNumber
+export class FilePool extends BasePool {
   readonly path: string
   readonly #settings: FilePoolSettings
   #known: Known | undefined
 
   constructor(number: KvpPoolNumber, path: string, settings: FilePoolSettings) {
-    this.number = number
+    super(number)
     this.path = path
     this.#settings = settings
   }
 
-  list(): Promise<readonly KvpEntry[]> {
+  override list(): Promise<readonly KvpEntry[]> {
     return this.#read((descriptor, locked) => {
       const file = readWhole(descriptor, locked)
       return Array.from({ length: file.length / KVP_RECORD_BYTES }, (_, index) => entryAt(file, index))
     })
   }
 
-  at(index: number): Promise<KvpEntry | undefined> {
+  override at(index: number): Promise<KvpEntry | undefined> {
     if (!Number.isInteger(index) || index < 0) return Promise.resolve(undefined)
     return this.#read((descriptor) => firstOf(readRecords(descriptor, index, 1)))
   }
 
-  async entry(key: string): Promise<KvpEntry | undefined> {
+  override async entry(key: string): Promise<KvpEntry | undefined> {
     const wanted = byteString(encodeKey(key, 'file'))
     return this.#read((descriptor) => {
       const index = this.#index(descriptor).first(wanted)
@@ -64,19 +64,7 @@ export class FilePool implements KvpPool {
     })
   }
 
-  async get(key: string): Promise<string | undefined> {
-    return (await this.entry(key))?.value
-  }
-
-  async set(key: string, value: string, options?: SetOptions): Promise<void> {
-    await this.change([{ set: key, value }], options)
-  }
-
-  async delete(key: string): Promise<boolean> {
-    return (await this.change([{ delete: key }])) > 0
-  }
-
-  async change(edits: readonly KvpEdit[], options: SetOptions = {}): Promise<number> {
+  override async change(edits: readonly KvpEdit[], options: SetOptions = {}): Promise<number> {
     const encoded = encodeEdits(this.number, edits, options)
     return this.#write((descriptor) => {
       const index = this.#index(descriptor)
@@ -89,7 +77,7 @@ export class FilePool implements KvpPool {
     })
   }
 
-  clear(): Promise<void> {
+  override clear(): Promise<void> {
     return this.#write((descriptor) => {
       this.#known = undefined
       ftruncateSync(descriptor, 0)
