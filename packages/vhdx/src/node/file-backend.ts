@@ -16,6 +16,9 @@ const writers = new Map<string, string>()
 /** Files that children read through in this process, and how many do. */
 const held = new Map<string, number>()
 
+/** A pipe without a writer would hold the call up for ever. */
+const DO_NOT_WAIT = constants.O_NONBLOCK ?? 0
+
 export interface FileOptions {
   readOnly?: boolean
   /** Make the file; it must not exist. */
@@ -47,15 +50,18 @@ export class FileBackend implements Backend {
    */
   static async open(path: string, options: FileOptions = {}): Promise<FileBackend> {
     const readOnly = options.readOnly ?? false
+    const create = options.create === true
     const flags =
-      (readOnly ? constants.O_RDONLY : constants.O_RDWR) |
-      (options.create === true ? constants.O_CREAT | constants.O_EXCL : 0)
-    const fd = await openAsync(path, flags, 0o644).catch((error: unknown) => {
+      (readOnly ? constants.O_RDONLY : constants.O_RDWR) | (create ? constants.O_CREAT | constants.O_EXCL : DO_NOT_WAIT)
+    const fd = await openAsync(path, flags, 0o644).catch((error: NodeJS.ErrnoException) => {
+      if (create && error.code === 'ENOENT')
+        throw new DiskImageError('not-found', `${path}: the folder for it does not exist`, { cause: error })
       throw translate(error, path)
     })
     try {
       const stats = await fstatAsync(fd)
       if (stats.isDirectory()) throw new DiskImageError('not-a-file', `${path}: is a directory`)
+      if (stats.isFIFO()) throw new DiskImageError('not-a-file', `${path}: is a pipe; an image is read at any place`)
       const identity = `${stats.dev}:${stats.ino}`
       if (!readOnly) {
         if (writers.has(identity))

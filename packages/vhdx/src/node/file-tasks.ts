@@ -3,6 +3,7 @@ import type { AzureRefusal } from '../azure.ts'
 import { checkAzure } from '../azure.ts'
 import type { CheckOptions } from '../check/check.ts'
 import { check } from '../check/check.ts'
+import type { Finding } from '../check/findings.ts'
 import type { CheckReport } from '../check/report.ts'
 import type { ConvertOptions } from '../convert.ts'
 import { convert } from '../convert.ts'
@@ -11,6 +12,7 @@ import type { MergeOptions } from '../merge.ts'
 import { merge } from '../merge.ts'
 import type { OpenOptions } from '../open.ts'
 import { FileBackend } from './file-backend.ts'
+import { nameMismatch } from './named-format.ts'
 import { inFile, openFile } from './open-file.ts'
 import { findParentFile } from './parent-files.ts'
 
@@ -18,7 +20,12 @@ import { findParentFile } from './parent-files.ts'
 export async function checkFile(path: string, options: CheckOptions = {}): Promise<CheckReport> {
   const backend = await FileBackend.open(path, { readOnly: options.repair !== true })
   try {
-    return await inFile(path, () => check(backend, { findParent: findParentFile, ...options }))
+    const report = await inFile(path, () => check(backend, { findParent: findParentFile, ...options }))
+    const mismatch = options.format === undefined ? nameMismatch(path, report.format) : undefined
+    if (mismatch === undefined) return report
+    const { code, message } = mismatch
+    const finding: Finding = { code, severity: 'error', place: 'image', message, repairable: false, repaired: false }
+    return { ...report, ok: false, findings: [finding, ...report.findings] }
   } finally {
     await backend.close()
   }

@@ -8,6 +8,7 @@ import type { OpenOptions } from '../open.ts'
 import { open } from '../open.ts'
 import type { VirtualDisk } from '../virtual-disk.ts'
 import { FileBackend } from './file-backend.ts'
+import { nameMismatch } from './named-format.ts'
 import { findParentFile, parentPaths } from './parent-files.ts'
 
 /**
@@ -19,15 +20,10 @@ export async function openFile(path: string, options: OpenOptions = {}): Promise
   const backend = await FileBackend.open(path, { readOnly: options.readOnly ?? false })
   return inFile(path, async () => {
     const disk = await open(backend, { findParent: findParentFile, ...options })
-    const named = /\.(vhdx?|avhdx?)$/i.exec(path)?.[1]?.toLowerCase().replace(/^a/, '')
-    if (named !== undefined && disk.format === 'raw' && options.format === undefined) {
-      await disk.close()
-      throw new DiskImageError(
-        'not-an-image',
-        `named .${named} but has no ${named.toUpperCase()} signature; open it with format "raw" if it is a raw disk`,
-      )
-    }
-    return disk
+    const mismatch = options.format === undefined ? nameMismatch(path, disk.format) : undefined
+    if (mismatch === undefined) return disk
+    await disk.close()
+    throw mismatch
   })
 }
 

@@ -9,6 +9,7 @@ const KNOWN: Record<string, [code: DiskImageErrorCode, meaning: string]> = {
   EPERM: ['permission', 'operation not permitted'],
   EROFS: ['read-only', 'the file system is read-only'],
   EISDIR: ['not-a-file', 'is a directory'],
+  ENXIO: ['not-a-file', 'is a socket, or a device that is not there'],
   ENOSPC: ['out-of-space', 'no space left on the device'],
   EDQUOT: ['out-of-space', 'disk quota exceeded'],
   EFBIG: ['out-of-space', 'larger than the file system allows'],

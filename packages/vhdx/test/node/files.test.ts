@@ -43,6 +43,13 @@ describe('files', () => {
       message: expect.stringContaining('named .vhdx') as string,
     })
     await (await openFile(there, { format: 'raw' })).close()
+    expect(await checkFile(there)).toMatchObject({ ok: false, findings: [{ code: 'not-an-image', severity: 'error' }] })
+    expect(await checkFile(there, { format: 'raw' })).toMatchObject({ ok: true, findings: [] })
+    const nowhere = inFolder('none/new.vhdx')
+    expect(await refusal(createFile(nowhere, { sizeBytes: MIB }))).toMatchObject({
+      code: 'not-found',
+      message: `${nowhere}: the folder for it does not exist`,
+    })
   })
 
   it('without permission are refused', async () => {
