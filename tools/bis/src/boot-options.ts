@@ -8,8 +8,8 @@ import type { GuestRelease } from './guest-release.ts'
 import { GUEST_OPTIONS, parseGuestRelease } from './guest-release.ts'
 import type { MachineProfile } from './machine-profile.ts'
 import { PROFILE_OPTIONS, parseProfile, parseRefused, REFUSE_OPTION } from './machine-profile.ts'
-import type { NicOption } from './nic-option.ts'
-import { NIC_HELP, NIC_USAGE, parseNicOption } from './nic-option.ts'
+import type { NicOption } from './network/nic-option.ts'
+import { NIC_HELP, NIC_USAGE, parseNicOption } from './network/nic-option.ts'
 import { parseSize } from './size.ts'
 
 /** Who plays the root partition: this thread, a worker thread, or `bis host` at a socket. */

@@ -13,8 +13,8 @@ import { driverModules } from './driver-modules.ts'
 import { loadModules, releaseOptions } from './guest-release.ts'
 import { emulatedChipset, integrationServices, storageDevices } from './host-devices.ts'
 import { LoadableModules } from './loadable-modules.ts'
-import { Nics } from './nic-devices.ts'
-import type { NicOption } from './nic-option.ts'
+import type { NicOption } from './network/nic-option.ts'
+import { Nics } from './network/nics.ts'
 import type { RunningGuest, VirtualMachine } from './vm/virtual-machine.ts'
 import type { GuestSide, WorkerRootData } from './worker-root.ts'
 import { WorkerRoot } from './worker-root.ts'
@@ -144,8 +144,11 @@ export class BootedMachine implements AsyncDisposable {
     if (this.#abandoned) return
     await this.machine.powerOff()
     const host = this.#host
-    await host?.nics[Symbol.asyncDispose]()
-    await closeDisks(host?.guest.images ?? [])
+    try {
+      await host?.nics[Symbol.asyncDispose]()
+    } finally {
+      await closeDisks(host?.guest.images ?? [])
+    }
     if (this.#steered === undefined) return
     this.#steered.elsewhere = undefined
     if (host !== undefined) this.#steered.switchedOff(host.guest)

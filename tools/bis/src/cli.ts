@@ -14,9 +14,11 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   }
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
-  process.stdout.on('error', ignoreClosedPipe)
+  process.stdout.on('error', endWithoutOutput)
+  process.stderr.on('error', () => {})
   try {
     await dispatch(argv, abort.signal)
+    await written()
     return 0
   } catch (error) {
     if (interrupted !== undefined) return interrupted === 'SIGINT' ? 130 : 143
@@ -56,8 +58,15 @@ function overview(commands: readonly Command[]): string {
   ].join('\n')
 }
 
-/** The reader of a pipe left early (`bis … | head`): no error of ours. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
+/** An output that cannot be written says so in a later turn. */
+async function written(): Promise<void> {
+  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()))
+  await new Promise<void>((resolve) => setImmediate(resolve))
+}
+
+/** The reader of a pipe left early (`bis … | head`): no error of ours. Or the disk is full. */
+function endWithoutOutput(error: NodeJS.ErrnoException): never {
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(`bis: ${describeError(Object.assign(error, { path: 'standard output' }))}\n`)
+  process.exit(1)
 }

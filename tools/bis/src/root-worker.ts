@@ -6,7 +6,7 @@ import { attachPorts } from '@bis/partition/worker'
 import { closeDisks, openDisks } from './disk-option.ts'
 import { integrationServices, storageDevices } from './host-devices.ts'
 import type { LoadedModule } from './loadable-modules.ts'
-import { Nics } from './nic-devices.ts'
+import { Nics } from './network/nics.ts'
 import type { CallContext } from './thread-calls.ts'
 import { ThreadCalls } from './thread-calls.ts'
 import { answer } from './vm/answer.ts'
@@ -46,8 +46,11 @@ class Root {
     return new Root(machine, async () => {
       await host[Symbol.asyncDispose]()
       const remains = { startAgain: machine.startAgain, nics: nics.options }
-      await nics[Symbol.asyncDispose]()
-      await closeDisks(disks)
+      try {
+        await nics[Symbol.asyncDispose]()
+      } finally {
+        await closeDisks(disks)
+      }
       machine.switchedOff(guest)
       return remains
     })

@@ -5,7 +5,7 @@ import { FrameStream } from '@bis/host/node'
 import { describe, expect, it } from 'vitest'
 import { parseCommandLine } from '../src/command.ts'
 import { net } from '../src/commands/net.ts'
-import { parseNicOption } from '../src/nic-option.ts'
+import { parseNicOption } from '../src/network/nic-option.ts'
 
 async function until(condition: () => boolean | Promise<boolean>, milliseconds = 5000): Promise<void> {
   const end = Date.now() + milliseconds

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,6 +51,12 @@ describe.each(Object.entries(COMMANDS))('bis %s with a file that is not what it 
     const path = join(folder, 'text.vhdx')
     await writeFile(path, 'This is a text.\n'.repeat(100))
     expectOneLine(await bis(...args(path)), /text\.vhdx.*no VHDX signature/)
+  })
+
+  it('a pipe', async () => {
+    const path = join(folder, 'pipe')
+    expect(spawnSync('mkfifo', [path]).status).toBe(0)
+    expectOneLine(await bis(...args(path)), /pipe: is a pipe/)
   })
 
   it('empty', async () => {
@@ -117,9 +124,37 @@ describe('what is in the way is left alone', () => {
     expect((await stat(socket)).isFile()).toBe(true)
   })
 
+  it.each([
+    ['nbd', '--disk', 'DISK', '--socket', 'none/socket'],
+    ['net', '--nic', 'switch', '--socket', 'none/socket'],
+    ['host', '--socket', 'none/socket'],
+    ['boot', '--nic', 'stream:none/socket,server'],
+  ])('a socket in a folder that is not there: bis %s', async (...args) => {
+    const path = await makeVhdx()
+    expectOneLine(
+      await bis(...args.map((word) => word.replace('DISK', path).replace('none', join(folder, 'none')))),
+      /there is no folder .*none$/m,
+    )
+  })
+
   it('an image that is open already', async () => {
     const path = await makeVhdx()
     expectOneLine(await bis('boot', '--disk', path, '--disk', path), /disk\.vhdx.*open/)
+  })
+})
+
+describe('output that cannot be written', () => {
+  it.skipIf(!existsSync('/dev/full'))('is an error of one line', async () => {
+    const path = await makeVhdx()
+    for (const args of [['disk', 'info', path], ['boot', '--disk', path], ['--help']]) {
+      const full = await open('/dev/full', 'w')
+      const { status, stderr } = spawnSync(process.execPath, [BIS, ...args], {
+        stdio: ['ignore', full.fd, 'pipe'],
+        encoding: 'utf8',
+      })
+      await full.close()
+      expect([status, stderr]).toEqual([1, 'bis: standard output: no space left on the disk\n'])
+    }
   })
 })
 
@@ -178,6 +213,16 @@ describe.skipIf(!isRoot || spawnSync('mount', ['--version']).status !== 0)(
       await fill()
       expectOneLine(await bis('disk', 'create', join(small, 'disk.vhdx'), '64m'), /disk\.vhdx.*no space/i)
       expect(await readdir(small)).toEqual(['filler'])
+    })
+
+    it('while capturing: one line, and the rest goes on', async () => {
+      await writeFile(join(small, 'filler'), Buffer.alloc(8 * MIB))
+      const capture = ['--nic', 'switch', '--capture', join(small, 'lan.pcapng')]
+      const { status, stdout, stderr } = await bis('boot', '--disk', await makeVhdx(), ...capture)
+      expect(stderr).toBe(
+        `bis: --capture ${join(small, 'lan.pcapng')}: no space left on the disk; the end of the capture is missing\n`,
+      )
+      expect([status, stdout]).toEqual([1, expect.stringMatching(/^da0: ok(.|\n)*vmbus0: detached\n$/m)])
     })
 
     it('while writing through bis nbd: the client gets ENOSPC, the image stays whole and holds what was written', async () => {

@@ -10,8 +10,9 @@ import type { Command } from '../command.ts'
 import { closeDisks, openDisks } from '../disk-option.ts'
 import { integrationServices, storageDevices } from '../host-devices.ts'
 import { aborted } from '../interrupt.ts'
-import { Nics } from '../nic-devices.ts'
-import { NIC_DETAILS, NIC_USAGE } from '../nic-option.ts'
+import { NIC_DETAILS, NIC_USAGE } from '../network/nic-option.ts'
+import { Nics } from '../network/nics.ts'
+import { parseSocketOption, SOCKET_OPTION } from '../socket-option.ts'
 import { ControlServer } from '../vm/control-server.ts'
 import type { RunningGuest } from '../vm/virtual-machine.ts'
 import { VirtualMachine } from '../vm/virtual-machine.ts'
@@ -22,15 +23,14 @@ export const host: Command = {
   usage: `--socket PATH [--disk FILE[,bus=scsi|ide][,ro][,dvd]]… [--nic ${NIC_USAGE}]… [--host RELEASE] [--name NAME]`,
   options: {
     ...HOST_OPTIONS,
-    socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
+    socket: SOCKET_OPTION,
     name: { type: 'string', value: 'NAME', help: 'what bis vm calls the machine; default: vm-PID' },
   },
   details: `One guest at a time has the devices; the next may come when it has gone. Serves until Ctrl-C, then flushes and
 closes the images.\n\n${NIC_DETAILS}`,
   async run(args, signal) {
     const { release, disks: images, nics: options, capture, refused } = parseHostOptions(args)
-    const path = args.text('socket')
-    if (path === undefined) throw new CliError('usage', 'bis host: --socket PATH is missing')
+    const path = await parseSocketOption('host', args)
     const dvd = images.find(({ bus, optical }) => bus === 'ide' && optical)
     if (dvd !== undefined)
       throw new CliError('usage', `--disk ${dvd.file}: a DVD on IDE never comes over VMBus; plug it in on SCSI`)

@@ -5,6 +5,7 @@ import type { Command } from '../command.ts'
 import { aborted } from '../interrupt.ts'
 import { NbdExport } from '../nbd/export.ts'
 import { serveNbd } from '../nbd/server.ts'
+import { parseSocketOption, SOCKET_OPTION } from '../socket-option.ts'
 
 export const nbd: Command = {
   name: 'nbd',
@@ -12,14 +13,13 @@ export const nbd: Command = {
   usage: '--disk FILE[,bus=scsi|ide][,ro][,dvd] --socket PATH',
   options: {
     ...BOOT_OPTIONS,
-    socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
+    socket: SOCKET_OPTION,
   },
   details: `Serves any number of clients until Ctrl-C; then the disk is flushed and the machine switched off.
 "bis disk resize nbd+unix:///?socket=PATH SIZE" changes the disk's size meanwhile.`,
   async run(args, signal) {
     const options = parseBootOptions(args)
-    const path = args.text('socket')
-    if (path === undefined) throw new CliError('usage', 'bis nbd: --socket PATH is missing')
+    const path = await parseSocketOption('nbd', args)
     if (options.disks.length === 0) throw new CliError('usage', 'bis nbd: --disk FILE is missing')
     const print = (line: string): void => void process.stderr.write(`${line}\n`)
     await using booted = await BootedMachine.boot(options, options.verbose ? print : () => {})

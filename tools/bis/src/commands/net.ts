@@ -4,7 +4,8 @@ import { CliError } from '../cli-error.ts'
 import type { Command } from '../command.ts'
 import { aborted } from '../interrupt.ts'
 import { bridge } from '../network/bridge.ts'
-import { NIC_DETAILS, NIC_USAGE } from '../nic-option.ts'
+import { NIC_DETAILS, NIC_USAGE } from '../network/nic-option.ts'
+import { parseSocketOption, SOCKET_OPTION } from '../socket-option.ts'
 
 const MTU_MIN = 68
 const MTU_MAX = 9202
@@ -15,14 +16,13 @@ export const net: Command = {
   usage: `--nic ${NIC_USAGE} --socket PATH [--mtu N] [--capture FILE]`,
   options: {
     ...BOOT_OPTIONS,
-    socket: { type: 'string', value: 'PATH', help: 'Unix socket to listen on' },
+    socket: SOCKET_OPTION,
     mtu: { type: 'string', value: 'N', help: `MTU of hn0, ${MTU_MIN} to ${MTU_MAX}; default 1500` },
   },
   details: `Frames of whoever connects go out by hn0, whatever their source address; runs until Ctrl-C. A bis host that\nplays the root must have given its NIC with spoof.\n\n${NIC_DETAILS}`,
   async run(args, signal) {
     const options = parseBootOptions(args)
-    const path = args.text('socket')
-    if (path === undefined) throw new CliError('usage', 'bis net: --socket PATH is missing')
+    const path = await parseSocketOption('net', args)
     const nics = options.root.kind === 'socket' ? 1 : options.nics.length
     if (nics !== 1) throw new CliError('usage', 'bis net: give --nic PORT once')
     const mtu = parseMtu(args.text('mtu'))

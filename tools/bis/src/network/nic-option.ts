@@ -1,6 +1,6 @@
 import type { VlanMode } from '@bis/host'
 import { parseMac } from '@bis/hyperv-types/ethernet'
-import { CliError } from './cli-error.ts'
+import { CliError } from '../cli-error.ts'
 
 /**
  * What a NIC is connected to: nothing, the machine's own switch, a QEMU stream socket beyond it (to connect to, or to listen

@@ -1,21 +1,15 @@
-import type { WriteStream } from 'node:fs'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { access } from 'node:fs/promises'
-import { finished } from 'node:stream/promises'
 import type { HostReleaseName, VlanMode } from '@bis/host'
-import { hostRelease, NetworkAdapter, PcapngWriter, ReplayPort, VirtualSwitch } from '@bis/host'
-import { StreamPort } from '@bis/host/node'
-import type { Timer } from '@bis/hyperv-types'
+import { hostRelease, NetworkAdapter, VirtualSwitch } from '@bis/host'
 import { systemClock } from '@bis/hyperv-types'
 import { formatMac } from '@bis/hyperv-types/ethernet'
-import { CliError, describeError } from './cli-error.ts'
+import { CliError } from '../cli-error.ts'
+import { NicCapture } from './capture.ts'
 import type { NicOption, NicPort } from './nic-option.ts'
-import { formatNicPort, parseVlan } from './nic-option.ts'
+import { formatNicPort } from './nic-option.ts'
+import { openOutside } from './outside.ts'
 
 /** A NIC has a hundred others beside it at most, by the number in its instance. */
 const MOST_NICS = 99
-/** How often a replay looks whether the guest listens by now. */
-const REPLAY_WAIT_MS = 20
 
 export interface NicSettings {
   /** Every NIC's guest may use other addresses than its own. */
@@ -44,7 +38,7 @@ export class Nics implements AsyncDisposable {
   readonly #settings: NicSettings
   readonly #switch = new VirtualSwitch({ clock: systemClock })
   #nics: Nic[] = []
-  #capture: { readonly file: WriteStream; readonly writer: PcapngWriter } | undefined
+  #capture: NicCapture | undefined
 
   private constructor(release: HostReleaseName, settings: NicSettings) {
     this.#release = release
@@ -59,7 +53,7 @@ export class Nics implements AsyncDisposable {
   ): Promise<Nics> {
     const nics = new Nics(release, settings)
     try {
-      if (settings.capture !== undefined) await nics.#startCapture(settings.capture)
+      if (settings.capture !== undefined) nics.#capture = await NicCapture.open(settings.capture)
       for (const option of options) await nics.add(option)
       return nics
     } catch (error) {
@@ -110,7 +104,7 @@ export class Nics implements AsyncDisposable {
       port: { vlan, macSpoofing: spoofing || this.#settings.spoofing === true, connected: port.kind === 'switch' },
     })
     const nic: Nic = { name, number, adapter, port: { kind: 'none' }, outside: undefined }
-    this.#captureNic(nic)
+    this.#capture?.add(adapter, name)
     try {
       await this.#connect(nic, port)
     } catch (error) {
@@ -148,13 +142,12 @@ export class Nics implements AsyncDisposable {
     this.#find(name).adapter.switchPort.configure({ vlan })
   }
 
+  /** @throws CliError `failed` when not all of the capture could be written */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { outside } of this.#nics) await outside?.[Symbol.asyncDispose]()
     const capture = this.#capture
     this.#capture = undefined
-    if (capture === undefined) return
-    capture.file.end()
-    await finished(capture.file).catch(() => {})
+    await capture?.[Symbol.asyncDispose]()
   }
 
   #find(name: string): Nic {
@@ -174,26 +167,10 @@ export class Nics implements AsyncDisposable {
     if (port.kind === 'none') adapter.switchPort.configure({ connected: false })
     else if (lan.ports.includes(adapter.switchPort)) adapter.switchPort.configure({ connected: true })
     else adapter.connectTo(lan)
-    this.#captureNic(nic)
+    this.#capture?.add(adapter, nic.name)
     await endOutside(nic)
     nic.port = port
     nic.outside = outside
-  }
-
-  async #startCapture(path: string): Promise<void> {
-    const file = createWriteStream(path)
-    await new Promise<void>((resolve, reject) => {
-      file.once('open', () => resolve())
-      file.once('error', (error) => reject(new CliError('failed', `--capture ${path}: ${error.message}`)))
-    })
-    this.#capture = { file, writer: new PcapngWriter((bytes) => void file.write(bytes)) }
-  }
-
-  #captureNic({ adapter, name }: Nic): void {
-    const { switchPort } = adapter
-    if (this.#capture === undefined || switchPort.capture !== undefined) return
-    const { writer } = this.#capture
-    switchPort.capture = { writer, interfaceNumber: writer.addInterface(name) }
   }
 }
 
@@ -205,54 +182,4 @@ async function endOutside(nic: Nic): Promise<void> {
 
 function sameSocket(one: NicPort, other: NicPort): boolean {
   return one.kind === 'stream' && other.kind === 'stream' && one.path === other.path
-}
-
-async function openOutside(
-  adapter: NetworkAdapter,
-  port: NicPort,
-  lan: VirtualSwitch,
-): Promise<AsyncDisposable | undefined> {
-  const settings = { vlan: parseVlan('trunk') }
-  if (port.kind === 'stream') {
-    const { path, role } = port
-    try {
-      return await StreamPort.open({ switch: lan, path, role, port: settings })
-    } catch (error) {
-      const hint = role === 'client' ? '; start what listens there first' : ''
-      throw new CliError('failed', `--nic stream:${path}: ${describeError(error)}${hint}`)
-    }
-  }
-  if (port.kind !== 'replay') return undefined
-  const { file, speed, loop, only } = port
-  await access(file).catch((error: Error) => {
-    throw new CliError('failed', `--nic replay:${file}: ${error.message}`)
-  })
-  return replay(
-    adapter,
-    new ReplayPort({
-      switch: lan,
-      name: `replay:${file}`,
-      open: () => createReadStream(file),
-      speed,
-      loop,
-      ...(only === undefined ? {} : { only }),
-      port: settings,
-    }),
-  )
-}
-
-/** Plays when the guest listens. */
-function replay(adapter: NetworkAdapter, port: ReplayPort): AsyncDisposable {
-  let timer: Timer | undefined
-  const look = (): void => {
-    if (adapter.filter === 0) timer = systemClock.after(REPLAY_WAIT_MS, look)
-    else port.play().catch((error: unknown) => process.stderr.write(`${port.port.name}: ${describeError(error)}\n`))
-  }
-  look()
-  return {
-    async [Symbol.asyncDispose]() {
-      timer?.cancel()
-      port.remove()
-    },
-  }
 }

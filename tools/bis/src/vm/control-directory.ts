@@ -2,11 +2,10 @@ import { chmod, lstat, mkdir, readdir } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { CliError } from '../cli-error.ts'
+import { LONGEST_SOCKET_PATH } from '../socket-option.ts'
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const SUFFIX = '.sock'
-/** What `sockaddr_un` holds, less its NUL. */
-const LONGEST_PATH = 107
 const OTHERS = 0o077
 
 /**
@@ -33,7 +32,7 @@ export async function controlDirectory(): Promise<string> {
 export async function controlPath(name: string): Promise<string> {
   checkName(name)
   const path = join(await controlDirectory(), `${name}${SUFFIX}`)
-  if (Buffer.byteLength(path) > LONGEST_PATH)
+  if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH)
     throw new CliError('usage', `--name ${name}: the socket's path is too long: ${path}`)
   return path
 }

@@ -3,7 +3,7 @@ import { IcError } from '@bis/host'
 import { formatMac } from '@bis/hyperv-types/ethernet'
 import { KVP_AUTO_KEYS, KvpPool } from '@bis/hyperv-types/ic'
 import { formatVmbusVersion } from '@bis/hyperv-types/vmbus'
-import type { Nics } from '../nic-devices.ts'
+import type { Nics } from '../network/nics.ts'
 import type { VirtualMachine } from './virtual-machine.ts'
 
 /** What `bis vm show` tells of a machine; undefined where nothing is known. */

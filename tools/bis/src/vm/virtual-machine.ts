@@ -3,7 +3,7 @@ import { hostRelease } from '@bis/host'
 import { CliError } from '../cli-error.ts'
 import type { DiskOption, OpenDisk } from '../disk-option.ts'
 import type { ModuleTable } from '../loadable-modules.ts'
-import type { Nics } from '../nic-devices.ts'
+import type { Nics } from '../network/nics.ts'
 import type { ControlRequest } from './control-protocol.ts'
 import type { VerbContext } from './verb.ts'
 

@@ -24,7 +24,7 @@ async function checkForAzure(file: string, json: boolean): Promise<void> {
   if (json) process.stdout.write(`${JSON.stringify({ ready: refusals.length === 0, refusals }, null, 2)}\n`)
   else if (refusals.length === 0) process.stdout.write(`${file}: ready for Azure\n`)
   else for (const { message, remedy } of refusals) process.stdout.write(`${message}; ${remedy}\n`)
-  if (refusals.length > 0) throw new CliError('failed', `${file}: Azure refuses it, for ${refusals.length} reasons`)
+  if (refusals.length > 0) throw new CliError('failed', `${file}: Azure refuses it, for ${counted(refusals, 'reason')}`)
 }
 
 async function checkForDamage(file: string, repair: boolean, json: boolean, signal: AbortSignal): Promise<void> {
@@ -38,5 +38,9 @@ async function checkForDamage(file: string, repair: boolean, json: boolean, sign
     if (findings.length === 0) process.stdout.write(`${file}: no damage found\n`)
   }
   const errors = findings.filter(({ severity, repaired }) => severity === 'error' && !repaired)
-  if (errors.length > 0) throw new CliError('failed', `${file}: ${errors.length} errors`)
+  if (errors.length > 0) throw new CliError('failed', `${file}: ${counted(errors, 'error')}`)
+}
+
+function counted({ length }: readonly unknown[], what: string): string {
+  return `${length} ${what}${length === 1 ? '' : 's'}`
 }

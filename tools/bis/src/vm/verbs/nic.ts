@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { CliError } from '../../cli-error.ts'
-import type { Nics } from '../../nic-devices.ts'
-import { parseNicOption, parseNicPort, parseVlan } from '../../nic-option.ts'
+import { parseNicOption, parseNicPort, parseVlan } from '../../network/nic-option.ts'
+import type { Nics } from '../../network/nics.ts'
 import type { VmVerb } from '../verb.ts'
 import type { RunningGuest } from '../virtual-machine.ts'
 
