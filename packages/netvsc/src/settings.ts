@@ -50,6 +50,13 @@ export const DEFAULT_SETTINGS: NetvscSettings = {
   mtu: 1500,
 }
 
+const DEFAULT_CHANNELS = 8
+
+/** How many channels to ask for. */
+export function wantedChannels({ channelCount }: NetvscSettings, processorCount: number): number {
+  return channelCount || Math.min(DEFAULT_CHANNELS, processorCount)
+}
+
 /** Reads the tunables; what was given to the driver counts more, and nonsense is brought into range. */
 export function readSettings(tunables: Tunables, given: Partial<NetvscSettings>): NetvscSettings {
   const number = (name: string, fallback: number, min: number, max: number): number =>

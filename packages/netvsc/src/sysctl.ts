@@ -15,9 +15,9 @@ export function publish(node: SysctlNode, hn: HnInterface): void {
   node.leaf('caps', 'capabilities', () => capabilityNames(hn))
   node.leaf('tso_max', 'max TSO size', () => hn.capabilities.segment4)
   node.leaf('rss_key', 'RSS key', () => Array.from(hn.rssKey, (byte) => byte.toString(16).padStart(2, '0')).join(''))
-  node.leaf('rss_ind', 'RSS indirect table', () => (session()?.rssTable ?? []).join(' '))
-  node.leaf('rss_ind_size', 'RSS indirect table size', () => session()?.rss.entries ?? 0)
-  node.leaf('rss_hash', 'RSS hash', () => session()?.rss.hashes ?? 0)
+  node.leaf('rss_ind', 'RSS indirect table', () => (session()?.scaling.table ?? []).join(' '))
+  node.leaf('rss_ind_size', 'RSS indirect table size', () => session()?.scaling.capabilities.entries ?? 0)
+  node.leaf('rss_hash', 'RSS hash', () => session()?.scaling.capabilities.hashes ?? 0)
   node.leaf('rndis_agg_size', 'RNDIS aggregation size', () => session()?.limits.maxTransfer ?? 0)
   node.leaf('rndis_agg_pkts', 'RNDIS aggregation packets', () => session()?.limits.maxPackets ?? 0)
   node.leaf('rndis_agg_align', 'RNDIS aggregation alignment', () => session()?.limits.alignment ?? 0)
@@ -32,7 +32,7 @@ export function publish(node: SysctlNode, hn: HnInterface): void {
   node.leaf('tx_ring_inuse', '# used TX rings', () => session()?.queues.length ?? 0)
   node.leaf('txdesc_cnt', '# TX descs', () => hn.driverSettings.txDescriptors)
   node.leaf('rxfilter', 'rxfilter', () => hn.receiveFilter)
-  node.leaf('rss_hashcap', 'RSS hash capabilities', () => session()?.rss.hashes ?? 0)
+  node.leaf('rss_hashcap', 'RSS hash capabilities', () => session()?.scaling.capabilities.hashes ?? 0)
   node.leaf('agg_size', 'Packet transmission aggregation size, 0 -- disable, -1 -- auto', () => {
     const { maxTransfer = 0 } = session()?.limits ?? {}
     return Math.min(maxTransfer, session()?.sendSections.sectionBytes ?? 0)

@@ -23,7 +23,7 @@ import {
 } from '@bis/hyperv-types/ethernet'
 import { NvspVersion, Oid, PacketFilter, RndisStatus } from '@bis/hyperv-types/network'
 import { macParameter } from '../rndis/mac-parameter.ts'
-import type { SessionConfig } from '../session/session.ts'
+import type { SessionConfig } from '../session/owner.ts'
 import { NetvscSession } from '../session/session.ts'
 import type { NetvscSettings } from '../settings.ts'
 import { NetvscStatistics } from '../statistics.ts'
@@ -250,8 +250,8 @@ export class HnInterface implements EthernetInterface {
   setScaling(key: ArrayLike<number>, table?: readonly number[]): Promise<void> {
     return this.#inTurn(async () => {
       const session = this.#need()
-      const next = table ?? session.rssTable
-      await session.setScaling(session.rss.hashes, next, key)
+      const next = table ?? session.scaling.table
+      await session.setScaling(next, key)
       this.#config = { ...this.#config, rssKey: key, rssTable: next }
       this.#toeplitz = new Toeplitz(key)
     })

@@ -5,13 +5,15 @@ import {
   NVSP_NO_SEND_SECTION,
   NvspChannelType,
   NvspMessageType,
+  nvspMessage,
+  nvspMessageBytes,
   RNDIS_HEADER_BYTES,
   RNDIS_REQUEST_DATA_OFFSET,
   RndisMessageType,
   RndisStatus,
 } from '@bis/hyperv-types/network'
 import { PacketType, RangeList } from '@bis/hyperv-types/ring'
-import { PendingRequests } from '../session/pending.ts'
+import { PendingRequests } from '../pending-requests.ts'
 
 /** High word of the transaction ids of RNDIS control messages. */
 export const RNDIS_ID_HIGH = 2
@@ -40,15 +42,14 @@ export class RndisExchange {
   readonly #busy = new Uint8Array(PAGES)
   readonly #list = new RangeList(new Uint8Array(32))
   readonly #message = new Uint8Array(40)
-  readonly #messageBytes: number
+  #messageBytes: number = nvspMessage.size
   #last: Promise<unknown> = Promise.resolve()
   #writable: (() => void) | undefined
 
-  constructor(channel: Channel, clock: Clock, timeoutMs: number, run: PageRun, messageBytes: number) {
+  constructor(channel: Channel, clock: Clock, timeoutMs: number, run: PageRun) {
     this.#channel = channel
     this.#pending = new PendingRequests(clock, timeoutMs)
     this.#run = run
-    this.#messageBytes = messageBytes
     const view = new DataView(this.#message.buffer)
     view.setUint32(0, NvspMessageType.SEND_RNDIS_PKT, true)
     view.setUint32(4, NvspChannelType.CONTROL, true)
@@ -56,6 +57,11 @@ export class RndisExchange {
   }
 
   static readonly pages = PAGES
+
+  /** NVSP messages around the requests have the size of this version from now on. */
+  agreed(nvsVersion: number): void {
+    this.#messageBytes = nvspMessageBytes(nvsVersion)
+  }
 
   async initialize(): Promise<RndisLimits> {
     const view = await this.#ask(
