@@ -12,6 +12,8 @@ export type PortErrorCode =
   | 'not-installed'
   | 'other-release'
   | 'bad-file'
+  | 'busy'
+  | 'interrupted'
   | 'read-only'
   | 'io'
 

@@ -105,7 +105,9 @@ describe.each(WITH_PORT)('the port on %s', (release) => {
     await writeFile(loader, `${await readFile(loader, 'utf8')}kern.hz="100"\n`)
     await writeFile(join(path, 'usr/local/hyperv/notes'), 'mine')
     await deinstallPort({ root: path, release })
-    expect(await readFile(loader, 'utf8')).toMatch(/^autoboot_delay="3"\n(hv_vmbus_load="NO"\n)?kern\.hz="100"\n$/)
+    expect(await readFile(loader, 'utf8')).toMatch(
+      /^autoboot_delay="3"\n(hv_vmbus_load="NO"\n)?kern\.hz="100"\n(hv_vmbus_load="NO"\n)?$/,
+    )
     expect(await readFile(join(path, 'usr/local/hyperv/notes'), 'utf8')).toBe('mine')
     expect(await checkPort(path, release)).toMatchObject({ ok: false, installedFor: undefined })
   })

@@ -1,9 +1,10 @@
-import { settingsFor } from '../port/conf-file.ts'
+import { missingSettings, settingsFor } from '../port/conf-file.ts'
 import type { LabelFinding } from '../port/labels.ts'
 import { unlabelled } from '../port/labels.ts'
 import { releaseProfile } from '../releases/releases.ts'
 import { md5, readRegistration } from './registration.ts'
 import { RootFolder } from './root-folder.ts'
+import { assertWhole } from './staging.ts'
 
 /** What a root folder is like, as far as the port goes. */
 export interface CheckReport {
@@ -20,11 +21,12 @@ export interface CheckReport {
   readonly ok: boolean
 }
 
-/** Looks only. @throws PortError `no-root`, `not-a-root`, `unknown-release`, … */
+/** Looks only. @throws PortError `no-root`, `not-a-root`, `unknown-release`, `interrupted`, … */
 export async function checkPort(path: string, release: string): Promise<CheckReport> {
   const profile = releaseProfile(release)
   const root = await RootFolder.open(path)
   const builtIn = profile.port.value === undefined
+  await assertWhole(root)
   const there = await readRegistration(root)
   const missing: string[] = []
   const changed: string[] = []
@@ -35,8 +37,7 @@ export async function checkPort(path: string, release: string): Promise<CheckRep
   }
   const settings: string[] = []
   for (const block of there === undefined ? [] : settingsFor(profile)) {
-    const lines = ((await root.readText(block.path)) ?? '').split('\n')
-    if (!block.settings.every((line) => lines.includes(line))) settings.push(block.path)
+    if (missingSettings((await root.readText(block.path)) ?? '', block).length > 0) settings.push(block.path)
   }
   const labels = builtIn ? [] : unlabelled((await root.readText('etc/fstab')) ?? '')
   const whole = missing.length + changed.length + settings.length + labels.length === 0

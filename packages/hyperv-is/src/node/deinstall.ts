@@ -1,49 +1,61 @@
 import { PortError } from '../errors.ts'
-import { deinstalled, settingsFor } from '../port/conf-file.ts'
+import { restored, settingsFor } from '../port/conf-file.ts'
 import { releaseProfile } from '../releases/releases.ts'
-import type { InstallOptions } from './install.ts'
 import type { Registration } from './registration.ts'
-import { CONTENTS, RESTORE, readRegistration } from './registration.ts'
-import { RootFolder } from './root-folder.ts'
+import { CONTENTS, md5, RESTORE, readRegistration } from './registration.ts'
+import type { RootFolder } from './root-folder.ts'
+import { textBytes } from './root-folder.ts'
+import type { InstallOptions } from './staging.ts'
+import { inRoot } from './staging.ts'
 import type { Change } from './transaction.ts'
-import { apply, recover } from './transaction.ts'
 
 /**
  * Takes the port away: its files, its lines, and the folders it had to make. Files edited by the port and not since are
- * put back byte by byte; in others only its lines go.
+ * put back byte by byte; in others only its lines go. A file of the port's that was changed since stays, as with
+ * pkg_delete(1).
  * @returns the changes made, or with `dryRun` those to be made.
- * @throws PortError; the root folder is as it was.
+ * @throws PortError, or the signal's reason; the root folder is as it was.
  */
-export async function deinstallPort({ root: path, release, dryRun, work }: InstallOptions): Promise<readonly Change[]> {
+export async function deinstallPort(options: InstallOptions): Promise<readonly Change[]> {
+  const { root: path, release } = options
   const profile = releaseProfile(release)
-  const root = await RootFolder.open(path)
-  if (dryRun !== true) await recover(root, work)
-  const there = await readRegistration(root)
-  if (there === undefined) throw new PortError('not-installed', `${path}: the port is not installed there`)
-  if (there.release !== profile.name)
-    throw new PortError('other-release', `${path}: has the port for ${there.release}, not for ${profile.name}`)
-  const changes: Change[] = [
-    ...there.files.map(({ path: file }): Change => ({ kind: 'remove', path: file })),
-    ...(await restored(root, there)),
-    { kind: 'remove', path: CONTENTS },
-    { kind: 'remove', path: RESTORE },
-    ...there.folders.map((folder): Change => ({ kind: 'remove-folder', path: folder })),
-  ]
-  if (dryRun === true) for (const change of changes) await root.assertWritable(change.path)
-  else await apply(root, changes, work)
+  return inRoot(options, async (root) => {
+    const there = await readRegistration(root)
+    if (there === undefined) throw new PortError('not-installed', `${path}: the port is not installed there`)
+    if (there.release !== profile.name)
+      throw new PortError('other-release', `${path}: has the port for ${there.release}, not for ${profile.name}`)
+    return [
+      ...(await removed(root, there)),
+      ...(await edited(root, there)),
+      { kind: 'remove', path: RESTORE },
+      { kind: 'remove', path: CONTENTS },
+      ...there.folders.map((folder): Change => ({ kind: 'remove-folder', path: folder })),
+    ]
+  })
+}
+
+async function removed(root: RootFolder, { files }: Registration): Promise<Change[]> {
+  const changes: Change[] = []
+  for (const { path, md5: sum } of files) {
+    const now = await root.read(path)
+    if (now === undefined) continue
+    const ours = md5(now) === sum && !(await root.isLink(path))
+    changes.push({ kind: ours ? 'remove' : 'keep', path })
+  }
   return changes
 }
 
-async function restored(root: RootFolder, { release, edited }: Registration): Promise<Change[]> {
+async function edited(root: RootFolder, { release, edited: edits }: Registration): Promise<Change[]> {
   const blocks = settingsFor(releaseProfile(release))
   const changes: Change[] = []
-  for (const { path, before, after } of edited) {
+  for (const edit of edits) {
+    const { path } = edit
     const now = await root.readText(path)
-    if (now === undefined) continue
     const block = blocks.find((other) => other.path === path)
-    const text = now === after ? before : block === undefined ? now : deinstalled(now, block)
+    if (now === undefined || block === undefined) continue
+    const text = restored(now, edit, block)
     if (text === null) changes.push({ kind: 'remove', path })
-    else if (text !== now) changes.push({ kind: 'write', path, bytes: new TextEncoder().encode(text) })
+    else if (text !== now) changes.push({ kind: 'write', path, bytes: textBytes(text) })
   }
   return changes
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { access, lstat, readFile, realpath, stat } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import { PortError } from '../errors.ts'
 
 const MEANING: Readonly<Record<string, string>> = {
@@ -25,6 +25,11 @@ export function translate(error: unknown, path: string): Error {
 function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code
   return code === 'ENOENT'
+}
+
+/** The bytes of a text of `readText`. */
+export function textBytes(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'latin1'))
 }
 
 /** A root folder to read from, and whose paths never lead out of it. */
@@ -60,7 +65,7 @@ export class RootFolder {
         throw translate(error, at)
       })
       if (real !== undefined) {
-        if (real !== this.path && !real.startsWith(this.path + sep))
+        if (real !== this.path && !real.startsWith(this.path.endsWith(sep) ? this.path : this.path + sep))
           throw new PortError('outside-root', `${wanted}: a symbolic link leads out of the root folder, to ${real}`)
         return join(real, ...missing.toReversed())
       }
@@ -70,10 +75,11 @@ export class RootFolder {
     }
   }
 
-  /** The bytes of a file, or undefined when there is none. */
+  /** The bytes of a file, or undefined when there is none. @throws PortError `in-the-way` for anything but a plain file. */
   async read(path: string): Promise<Uint8Array | undefined> {
     const real = await this.resolve(path)
     try {
+      if (!(await stat(real)).isFile()) throw new PortError('in-the-way', `${real}: is no plain file`)
       return await readFile(real)
     } catch (error) {
       if (isMissing(error)) return undefined
@@ -81,9 +87,16 @@ export class RootFolder {
     }
   }
 
+  /** A file's text, a character for each byte, so that any file comes back as it was; see {@link textBytes}. */
   async readText(path: string): Promise<string | undefined> {
     const bytes = await this.read(path)
-    return bytes === undefined ? undefined : new TextDecoder().decode(bytes)
+    return bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1')
+  }
+
+  /** Whether a path is itself a symbolic link. */
+  async isLink(path: string): Promise<boolean> {
+    const at = join(await this.resolve(dirname(path)), basename(path))
+    return (await lstat(at).catch(() => undefined))?.isSymbolicLink() === true
   }
 
   /** Refuses before anything is begun when a path's folder cannot be written. @throws PortError `read-only`. */

@@ -4,8 +4,12 @@ export interface LabelFinding {
   readonly mountPoint: string
 }
 
-/** Directories of devices that GEOM names after what is on the disk. Source: glabel(8). */
-const LABEL = /^\/dev\/(label|gpt|gptid|ufs|ufsid|ext2fs|msdosfs|iso9660|ntfs|reiserfs|diskid)\/[^/]/
+/**
+ * Directories of devices that GEOM names after what is on the disk: labels, and volumes over several disks.
+ * Sources: glabel(8), gmirror(8), gstripe(8), gconcat(8), graid(8), graid3(8), gmultipath(8), zfs(8).
+ */
+const LABEL =
+  /^\/dev\/(label|gpt|gptid|ufs|ufsid|ext2fs|msdosfs|iso9660|ntfs|reiserfs|diskid|mirror|stripe|concat|raid|raid3|multipath|zvol)\/[^/]/
 /** Disks whose names depend on which driver has them. */
 const DISK = /^\/dev\/(ad|ada|da)\d/
 
@@ -17,8 +21,8 @@ const DISK = /^\/dev\/(ad|ada|da)\d/
 export function unlabelled(fstab: string): readonly LabelFinding[] {
   const findings: LabelFinding[] = []
   for (const line of fstab.split('\n')) {
-    const [device = '', mountPoint = '', type = ''] = line.replace(/#.*/, '').trim().split(/\s+/)
-    if (device === '') continue
+    const [device = '', mountPoint = '', type = ''] = line.trim().split(/\s+/)
+    if (device === '' || device.startsWith('#')) continue
     const matters = mountPoint === '/' || type === 'swap' || DISK.test(device)
     if (matters && device.startsWith('/') && !LABEL.test(device)) {
       findings.push({ device, mountPoint: type === 'swap' ? 'swap' : mountPoint })

@@ -18,14 +18,16 @@ export const port: Command = {
     json: { type: 'boolean', help: 'print JSON' },
   },
   positionals: 1,
-  details: 'install wants labels in etc/fstab; deinstall puts back loader.conf and rc.conf.',
-  async run(args) {
+  details:
+    'install wants labels in etc/fstab, and no file of others where its own go; deinstall puts back loader.conf and\n' +
+    'rc.conf, and leaves files that were changed since. Ctrl-C puts back what was done so far.',
+  async run(args, signal) {
     const [verb] = args.positionals
     const root = args.text('root')
     const release = args.text('release')
     if (verb !== 'install' && verb !== 'deinstall' && verb !== 'check')
       throw new CliError('usage', 'bis port: say install, deinstall or check')
-    if (root === undefined || release === undefined)
+    if (root === undefined || root === '' || release === undefined)
       throw new CliError('usage', `bis port ${verb}: --root DIR and --release R are needed`)
     const json = args.flag('json')
     const dryRun = args.flag('dry-run')
@@ -33,10 +35,10 @@ export const port: Command = {
       const report = await checkPort(root, release)
       if (json) print(JSON.stringify(report, null, 2))
       else for (const line of describe(report)) print(line)
-      if (!report.ok) throw new CliError('failed', `${root}: the port is not as it should be`)
+      if (!report.ok) throw new CliError('failed', `${root}: ${complaint(report)}`)
       return
     }
-    const changes = await (verb === 'install' ? installPort : deinstallPort)({ root, release, dryRun })
+    const changes = await (verb === 'install' ? installPort : deinstallPort)({ root, release, dryRun, signal })
     if (json)
       print(
         JSON.stringify(
@@ -46,12 +48,21 @@ export const port: Command = {
         ),
       )
     else for (const line of changes.map(lineOf)) print(line)
-    if (!json) print(`${dryRun ? 'would make' : 'made'} ${changes.length} changes in ${root}`)
+    const made = changes.filter(({ kind }) => kind !== 'keep').length
+    if (!json) print(`${dryRun ? 'would make' : 'made'} ${made} changes in ${root}`)
   },
 }
 
 function lineOf(change: Change): string {
+  if (change.kind === 'keep') return `= /${change.path} (changed since, stays)`
   return `${change.kind === 'write' ? '+' : '-'} /${change.path}`
+}
+
+function complaint({ release, builtIn, installedFor }: CheckReport): string {
+  if (builtIn) return `has the port for ${installedFor}, whose drivers FreeBSD ${release} has built in`
+  if (installedFor === undefined) return `the port for ${release} is not installed`
+  if (installedFor !== release) return `has the port for ${installedFor}, not for ${release}`
+  return 'the port is not as it should be'
 }
 
 function describe(report: CheckReport): string[] {
