@@ -152,7 +152,7 @@ describe('IP information', () => {
     const settings: IpInformation[] = []
     const { host, clock } = await withDaemon({ release: '2008r2', daemon: server({ network: network(settings) }) })
     const { requests } = host.counters
-    const asked = settle(host.getIp('00:15:5D:01:02:03'), clock)
+    const asked = clock.settle(host.getIp('00:15:5D:01:02:03'))
     await expect(asked).rejects.toMatchObject({ code: 'refused', message: expect.stringMatching(/from 2012 on/) })
     expect(host.counters.requests).toBe(requests)
   })
