@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { measureInThread } from '../thread/measurement.ts'
+import { MeasuringThreads } from '../thread/measurement.ts'
 import type { Measurement } from './measure.ts'
 import type { Arrangement, Load, NetvscRow } from './rows.ts'
 
@@ -41,8 +41,10 @@ export async function benchNetvsc(options: NetvscBenchOptions = {}): Promise<Net
     ['tcp', 1514],
     ['large-send', LARGE_BYTES],
   ]
+  const script = options.scripts?.measure ?? ownScript('measure-thread')
+  const { compiler, signal } = options
+  await using threads = await MeasuringThreads.open<Measurement, NetvscRow>({ script, compiler, signal })
   const run = async (change: Partial<Arrangement>, loads: Measurement['loads'], heapFrames = 0): Promise<void> => {
-    options.signal?.throwIfAborted()
     const measurement: Measurement = {
       arrangement: { ...base, ...change },
       loads,
@@ -51,9 +53,7 @@ export async function benchNetvsc(options: NetvscBenchOptions = {}): Promise<Net
       heapFrames,
       rootScript: options.scripts?.root ?? ownScript('root-thread'),
     }
-    const script = options.scripts?.measure ?? ownScript('measure-thread')
-    const task = { measurement, compiler: options.compiler ?? 'cc' }
-    for (const row of await measureInThread<Measurement, NetvscRow>(script, task)) {
+    for (const row of await threads.measure(measurement)) {
       rows.push(row)
       options.onRow?.(row)
     }

@@ -17,23 +17,30 @@ export interface CRun {
   close(): void
 }
 
-/** ring.c, compiled into a directory of its own that goes away with `dispose`. */
+/** ring.c, compiled. What it runs ends with `dispose`. */
 export class CProgram {
-  readonly #directory: string
-  readonly #program: string
+  /** The program's file. */
+  readonly path: string
+  /** Its directory, when it goes away with this object. */
+  readonly #directory: string | undefined
   readonly #running = new Set<ChildProcess>()
 
-  private constructor(directory: string) {
+  private constructor(path: string, directory?: string) {
+    this.path = path
     this.#directory = directory
-    this.#program = join(directory, 'ring')
   }
 
-  /** @returns undefined when there is no C compiler, or none that takes the program */
+  /** One that another thread compiled, and removes. */
+  static at(path: string): CProgram {
+    return new CProgram(path)
+  }
+
+  /** Compiles it into a directory of its own. @returns undefined when there is no C compiler, or none that takes the program */
   static async compile(compiler: string): Promise<CProgram | undefined> {
     const directory = await mkdtemp(join(tmpdir(), 'bis-bench-'))
-    const program = new CProgram(directory)
+    const program = new CProgram(join(directory, 'ring'), directory)
     try {
-      await promisify(execFile)(compiler, ['-O2', '-pthread', '-o', program.#program, SOURCE])
+      await promisify(execFile)(compiler, ['-O2', '-pthread', '-o', program.path, SOURCE])
       return program
     } catch {
       await program.dispose()
@@ -42,7 +49,7 @@ export class CProgram {
   }
 
   start(mode: 'copy' | 'one' | 'two', payloadBytes: number, rounds: number, ringBytes: number): CRun {
-    const child = spawn(this.#program, [mode, payloadBytes, rounds, ringBytes].map(String), {
+    const child = spawn(this.path, [mode, payloadBytes, rounds, ringBytes].map(String), {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#running.add(child)
@@ -63,6 +70,6 @@ export class CProgram {
     const exits = [...this.#running].map((child) => once(child, 'exit'))
     for (const child of this.#running) child.kill()
     await Promise.all(exits)
-    await rm(this.#directory, { recursive: true, force: true })
+    if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true })
   }
 }

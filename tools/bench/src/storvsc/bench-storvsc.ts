@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { BenchMemory } from '../ring/rows.ts'
-import { measureInThread } from '../thread/measurement.ts'
+import { MeasuringThreads } from '../thread/measurement.ts'
 import type { Measurement } from './measure.ts'
 import type { HostThread, StorvscRow } from './rows.ts'
 
@@ -37,8 +37,10 @@ export async function benchStorvsc(options: StorvscBenchOptions = {}): Promise<S
     'same',
   ])
   if (options.secondThread !== false) kinds.push(['wasm', 'second'])
+  const script = scripts?.measure ?? ownScript('measure-thread')
+  const { compiler, signal } = options
+  await using threads = await MeasuringThreads.open<Measurement, StorvscRow>({ script, compiler, signal })
   for (const [memory, host] of kinds) {
-    options.signal?.throwIfAborted()
     const measurement: Measurement = {
       memory,
       host,
@@ -47,11 +49,7 @@ export async function benchStorvsc(options: StorvscBenchOptions = {}): Promise<S
       slices: options.slices ?? 150,
       sliceMilliseconds: options.sliceMilliseconds ?? 2,
     }
-    const task = { measurement, compiler: options.compiler ?? 'cc' }
-    for (const row of await measureInThread<Measurement, StorvscRow>(
-      scripts?.measure ?? ownScript('measure-thread'),
-      task,
-    )) {
+    for (const row of await threads.measure(measurement)) {
       rows.push(row)
       options.onRow?.(row)
     }
