@@ -1,14 +1,10 @@
 import type { Arguments, OptionSpec } from '../command.ts'
+import type { CallContext } from '../thread-calls.ts'
 import type { ControlRequest } from './control-protocol.ts'
 import type { VirtualMachine } from './virtual-machine.ts'
 
-/** What a verb may use while it is served. */
-export interface VerbContext {
-  /** Aborted when the one who asked has hung up. */
-  readonly signal: AbortSignal
-  /** Tells the one who asked how far it is. */
-  progress(text: string): void
-}
+/** What a verb may use while it is served; who asked may be in another thread, and hang up. */
+export type VerbContext = CallContext
 
 /** One verb of `bis vm`: `bis vm VERB NAME …`, or `bis vm VERB ACTION NAME …`. */
 export interface VmVerb {

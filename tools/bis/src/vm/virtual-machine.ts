@@ -4,8 +4,8 @@ import { CliError } from '../cli-error.ts'
 import type { DiskOption, OpenDisk } from '../disk-option.ts'
 import type { ModuleTable } from '../loadable-modules.ts'
 import type { Nics } from '../network/nics.ts'
+import type { CallContext } from '../thread-calls.ts'
 import type { ControlRequest } from './control-protocol.ts'
-import type { VerbContext } from './verb.ts'
 
 /** The machine's size, and the non-maskable interrupt. */
 export interface Hardware {
@@ -18,7 +18,7 @@ export interface Hardware {
 /** Where a guest's host is, when it has a thread of its own. */
 export interface GuestElsewhere {
   /** Does there what is asked of the machine. @throws CliError */
-  answer(request: ControlRequest, context: VerbContext): Promise<unknown>
+  answer(request: ControlRequest, context: CallContext): Promise<unknown>
 }
 
 /** A guest that is switched on, with what its host has for it. */
