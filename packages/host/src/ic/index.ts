@@ -1,3 +1,4 @@
+export type { KvpIpInformation } from '@bis/hyperv-types/ic'
 export { IcError, type IcErrorCode } from './errors.ts'
 export type { IcFaults } from './faults.ts'
 export { FileCopyComponent, type FileCopyComponentOptions, type FileCopyOrder, type FileSource } from './file-copy.ts'
@@ -5,7 +6,6 @@ export { HeartbeatComponent, type HeartbeatOptions, type HeartbeatStatus } from 
 export type { IcAnswer } from './ic-message.ts'
 export { IcCounters, type IcKind, type IcOptions, type IcState, IntegrationComponent } from './integration-component.ts'
 export { IntegrationServices, type IntegrationServicesOptions } from './integration-services.ts'
-export type { KvpIpInformation } from './kvp/ip-information.ts'
 export { KvpComponent, type KvpOptions } from './kvp/kvp.ts'
 export type { KvpItem, KvpValue } from './kvp/kvp-message.ts'
 export { type ShutdownAction, ShutdownComponent, type ShutdownOrder } from './shutdown.ts'

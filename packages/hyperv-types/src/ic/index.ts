@@ -1,6 +1,7 @@
 export * from './file-copy.ts'
 export * from './heartbeat.ts'
 export * from './kvp.ts'
+export * from './kvp-ip.ts'
 export * from './message.ts'
 export * from './shutdown.ts'
 export * from './timesync.ts'

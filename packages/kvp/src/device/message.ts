@@ -14,9 +14,10 @@ import {
   kvpHeader,
   kvpIpAddress,
   kvpValue,
+  splitKvpList,
 } from '@bis/hyperv-types/ic'
 import type { IpInformation } from '../ip/ip-information.ts'
-import { joinList, splitList } from '../ip/ip-information.ts'
+import { joinList } from '../ip/ip-information.ts'
 import type { KvpPoolNumber } from '../pool/pool.ts'
 import type { KvpReply, KvpRequest } from '../request.ts'
 import type { KvpDeviceKind } from './system.ts'
@@ -182,7 +183,7 @@ function putIp(bytes: Uint8Array, information: IpInformation): void {
 function takeIp(bytes: Uint8Array): IpInformation {
   const view = viewOf(bytes)
   const list = ({ offset, size }: { offset: number; size: number }): string[] =>
-    splitList(takeText(bytes, offset, size))
+    splitKvpList(takeText(bytes, offset, size))
   return {
     adapterId: takeText(bytes, ip.adapter_id.offset, ip.adapter_id.size),
     addressFamily: ip.addr_family.get(view, 0),

@@ -1,31 +1,12 @@
+import type { KvpIpInformation } from '@bis/hyperv-types/ic'
 import { KvpError } from '../errors.ts'
 import { isIpv4, isIpv6, isSubnet } from './address.ts'
 
 /** The IP configuration of one adapter, IPv4 and IPv6 together. */
-export interface IpInformation {
-  /** MAC address (`00:15:5D:01:02:03`) in an answer, instance id (`{…}`) or interface name in a setting. */
-  readonly adapterId: string
-  /** `KvpAddressFamily`: 0 none, 1 IPv4, 2 IPv6, 3 both. */
-  readonly addressFamily: number
-  /** Of IPv4. */
-  readonly dhcp: boolean
-  readonly addresses: readonly string[]
-  /** One for each address: a mask (`255.255.255.0`) or a prefix (`/64`). */
-  readonly subnets: readonly string[]
-  readonly gateways: readonly string[]
-  readonly dnsServers: readonly string[]
-}
+export type IpInformation = KvpIpInformation
 
 /** Longest text of each field, in UTF-16 units, NUL included. */
 export const IP_FIELD_UNITS = { addresses: 1024, subnets: 1024, gateways: 512, dnsServers: 1024 } as const
-
-/** Entries of a list; empty ones, as FreeBSD's daemon leaves behind the last, do not count. */
-export function splitList(text: string): string[] {
-  return text
-    .split(';')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '')
-}
 
 /** As many entries as fit, separated by `;`; whole ones only. */
 export function joinList(entries: readonly string[], units: number): string {

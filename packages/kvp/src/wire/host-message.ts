@@ -9,9 +9,10 @@ import {
   kvpHeader,
   kvpIpMessage,
   kvpValue,
+  splitKvpList,
 } from '@bis/hyperv-types/ic'
 import type { IpInformation } from '../ip/ip-information.ts'
-import { IP_FIELD_UNITS, joinList, splitList, validOnly } from '../ip/ip-information.ts'
+import { IP_FIELD_UNITS, joinList, validOnly } from '../ip/ip-information.ts'
 import type { KvpPoolNumber } from '../pool/pool.ts'
 import type { KvpReply, KvpRequest } from '../request.ts'
 import { readText, writeText } from './utf16.ts'
@@ -111,10 +112,10 @@ function readIpRequest(view: DataView, operation: number): KvpRequest | number {
     adapterId,
     addressFamily,
     dhcp: ip.dhcp_enabled.get(view, 0) !== 0,
-    addresses: splitList(addresses),
-    subnets: splitList(subnets),
-    gateways: splitList(gateways),
-    dnsServers: splitList(dnsServers),
+    addresses: splitKvpList(addresses),
+    subnets: splitKvpList(subnets),
+    gateways: splitKvpList(gateways),
+    dnsServers: splitKvpList(dnsServers),
   }
   return { operation: 'set-ip', information }
 }

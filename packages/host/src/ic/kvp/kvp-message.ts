@@ -1,4 +1,5 @@
 /** Bodies of KVP messages as the host writes and reads them. */
+import type { KvpIpInformation } from '@bis/hyperv-types/ic'
 import {
   KVP_BODY_BYTES,
   KVP_IP_BODY_BYTES,
@@ -11,11 +12,10 @@ import {
   kvpHeader,
   kvpIpMessage,
   kvpValue,
+  splitKvpList,
 } from '@bis/hyperv-types/ic'
 import { readUtf16z, writeUtf16 } from '@bis/hyperv-types/struct'
 import { IcError } from '../errors.ts'
-import type { KvpIpInformation } from './ip-information.ts'
-import { joinAddresses, splitAddresses } from './ip-information.ts'
 
 /** A key with its value, as a guest tells it. */
 export interface KvpItem {
@@ -56,10 +56,10 @@ export function encodeIpRequest(operation: number, information: KvpIpInformation
   const { adapterId, addressFamily, dhcp, addresses, subnets, gateways, dnsServers } = information
   const fields = [
     [ip.adapter_id, 'adapter id', adapterId],
-    [ip.ip_addr, 'addresses', joinAddresses(addresses)],
-    [ip.sub_net, 'subnets', joinAddresses(subnets)],
-    [ip.gate_way, 'gateways', joinAddresses(gateways)],
-    [ip.dns_addr, 'DNS servers', joinAddresses(dnsServers)],
+    [ip.ip_addr, 'addresses', addresses.join(';')],
+    [ip.sub_net, 'subnets', subnets.join(';')],
+    [ip.gate_way, 'gateways', gateways.join(';')],
+    [ip.dns_addr, 'DNS servers', dnsServers.join(';')],
   ] as const
   for (const [{ offset, size }, what, text] of fields) putText(view, offset, size, what, text)
   ip.addr_family.set(view, 0, addressFamily)
@@ -86,10 +86,10 @@ export function decodeIp(body: Uint8Array): KvpIpInformation {
     adapterId: text(ip.adapter_id),
     addressFamily: ip.addr_family.get(view, 0),
     dhcp: ip.dhcp_enabled.get(view, 0) !== 0,
-    addresses: splitAddresses(text(ip.ip_addr)),
-    subnets: splitAddresses(text(ip.sub_net)),
-    gateways: splitAddresses(text(ip.gate_way)),
-    dnsServers: splitAddresses(text(ip.dns_addr)),
+    addresses: splitKvpList(text(ip.ip_addr)),
+    subnets: splitKvpList(text(ip.sub_net)),
+    gateways: splitKvpList(text(ip.gate_way)),
+    dnsServers: splitKvpList(text(ip.dns_addr)),
   }
 }
 

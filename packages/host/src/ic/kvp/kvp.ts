@@ -1,10 +1,10 @@
+import type { KvpIpInformation } from '@bis/hyperv-types/ic'
 import { IcMessageType, IcStatus, KVP_5_0, KVP_POOL_COUNT, KvpOperation, KvpPool } from '@bis/hyperv-types/ic'
 import { InstanceId, InterfaceId } from '@bis/hyperv-types/vmbus'
 import { IcError } from '../errors.ts'
 import type { IcAnswer } from '../ic-message.ts'
 import type { IcKind, IcOptions } from '../integration-component.ts'
 import { IntegrationComponent } from '../integration-component.ts'
-import type { KvpIpInformation } from './ip-information.ts'
 import type { KvpItem, KvpValue } from './kvp-message.ts'
 import { decodeIp, decodeItem, decodeValue, encodeEnumerate, encodeIpRequest, encodeKeyRequest } from './kvp-message.ts'
 
