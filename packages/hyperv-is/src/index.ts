@@ -1,6 +1,7 @@
 export { PortError, type PortErrorCode } from './errors.ts'
-export { adaptKernel } from './kernel/adapt-kernel.ts'
+export { type AdaptedKernel, adaptKernel } from './kernel/adapt-kernel.ts'
 export { BouncedDisk } from './kernel/bounced-disk.ts'
+export { FetchingSysctl } from './kernel/fetching-sysctl.ts'
 export { type GuestOptions, guestOptions } from './kernel/guest-options.ts'
 export { StartQueue } from './kernel/start-queue.ts'
 export { TickClock } from './kernel/tick-clock.ts'

@@ -25,6 +25,8 @@ export {
   type ProbeResult,
   type SysctlNode,
   type SysctlValue,
+  type TunableLeaf,
+  type TunableSysctl,
   type Tunables,
   type UnitRegistry,
 } from './interfaces/device.ts'

@@ -3,7 +3,7 @@ import { ProbePriority } from '@bis/hyperv-types'
 import { InterfaceId } from '@bis/hyperv-types/vmbus'
 import { HnInterface } from './interface/hn-interface.ts'
 import type { NetvscSettings } from './settings.ts'
-import { readSettings } from './settings.ts'
+import { readSettings, TUNABLES } from './settings.ts'
 import { publish } from './sysctl.ts'
 import { isVirtualFunction } from './vf/data-path.ts'
 
@@ -13,6 +13,7 @@ export function netvscDriver(settings: Partial<NetvscSettings> = {}): Driver<Cha
     name: 'hn',
     module: 'hv_netvsc',
     bus: 'vmbus',
+    tunables: TUNABLES,
     probe: (device) =>
       device.ivars.offer.interfaceId === InterfaceId.NETWORK
         ? { priority: ProbePriority.default, description: 'Hyper-V Network Interface' }
@@ -27,7 +28,7 @@ async function attach(
   given: Partial<NetvscSettings>,
 ): Promise<Attachment> {
   const { kernel, log } = device
-  const settings = readSettings(kernel.tunables, given)
+  const settings = readSettings(kernel.sysctl, given)
   const hn = new HnInterface({ name: device.nameunit, channel: device.ivars, clock: kernel.clock, log, settings })
   await hn.attach(signal)
   publish(device.sysctl, hn)

@@ -1,4 +1,4 @@
-import type { Tunables } from '@bis/hyperv-types'
+import type { SysctlNode, TunableSysctl } from '@bis/hyperv-types'
 import { NVSP_MAX_CHANNELS } from '@bis/hyperv-types/network'
 
 /** What the driver can be told, by the loader's tunables and by whoever makes the driver. */
@@ -57,17 +57,37 @@ export function wantedChannels({ channelCount }: NetvscSettings, processorCount:
   return channelCount || Math.min(DEFAULT_CHANNELS, processorCount)
 }
 
-/** Reads the tunables; what was given to the driver counts more, and nonsense is brought into range. */
-export function readSettings(tunables: Tunables, given: Partial<NetvscSettings>): NetvscSettings {
-  const number = (name: string, fallback: number, min: number, max: number): number =>
-    Math.min(max, Math.max(min, tunables.getInt(name) ?? fallback))
+/** What the loader can set, by hn(4)'s names. */
+export const TUNABLES: readonly TunableSysctl[] = [
+  { name: 'hw.hn.chan_cnt', description: '# of channels to use', value: 0, min: 0, max: NVSP_MAX_CHANNELS },
+  {
+    name: 'hw.hn.tx_chimney_size',
+    description: 'Chimney send packet size limit, 0 -- auto',
+    value: 0,
+    min: 0,
+    max: 65_536,
+  },
+  {
+    name: 'hw.hn.tx_agg_pkts',
+    description: 'Packet transmission aggregation packets, 0 -- auto, 1 -- disable',
+    value: 0,
+    min: 0,
+    max: 64,
+  },
+  { name: 'hw.hn.tso_maxlen', description: 'max TSO burst size', value: 65_535, min: 1500, max: 65_535 },
+  { name: 'hw.hn.vf_transparent', description: 'use a virtual function when there is one', value: 1, min: 0, max: 1 },
+]
+
+/** @param sysctl the kernel's, with {@link TUNABLES} in it @param given counts more */
+export function readSettings(sysctl: Pick<SysctlNode, 'get'>, given: Partial<NetvscSettings>): NetvscSettings {
+  const number = (name: string): number => Number(sysctl.get(`hw.hn.${name}`))
   return {
     ...DEFAULT_SETTINGS,
-    channelCount: number('hw.hn.chan_cnt', 0, 0, NVSP_MAX_CHANNELS),
-    copyThreshold: number('hw.hn.tx_chimney_size', 0, 0, 65_536),
-    aggregate: number('hw.hn.tx_agg_pkts', 0, 0, 64),
-    tsoMaxBytes: number('hw.hn.tso_maxlen', 65_535, 1500, 65_535),
-    virtualFunctions: number('hw.hn.vf_transparent', 1, 0, 1) === 1,
+    channelCount: number('chan_cnt'),
+    copyThreshold: number('tx_chimney_size'),
+    aggregate: number('tx_agg_pkts'),
+    tsoMaxBytes: number('tso_maxlen'),
+    virtualFunctions: number('vf_transparent') === 1,
     ...given,
   }
 }

@@ -1,10 +1,10 @@
 import type { Attachment, Device, DeviceDescription, DeviceState, Driver, Logger, SysctlNode } from '@bis/hyperv-types'
 import { DeviceError } from '@bis/hyperv-types'
-import type { GuestKernel } from './kernel.ts'
+import type { DriverKernel } from './kernel.ts'
 
 /** What a node asks of the tree it belongs to. */
 export interface Tree {
-  readonly kernel: GuestKernel
+  readonly kernel: DriverKernel
   /** Finds the driver with the highest priority and gives the node its unit. @returns undefined when none wants it. */
   probe(node: DeviceNode): Driver | undefined
   /** The node's unit number is free again. */
@@ -62,7 +62,7 @@ export class DeviceNode implements Device {
     return this.#children
   }
 
-  get kernel(): GuestKernel {
+  get kernel(): DriverKernel {
     return this.#tree.kernel
   }
 

@@ -50,6 +50,33 @@ function driver(name: string, options: DriverOptions = {}): Driver {
 const at = (location: string) => ({ location, pnpinfo: `classid=${location}`, ivars: undefined })
 const dmesg = (): string[] => kernel.dmesg.lines.map(({ text }) => text)
 
+describe("a module's tunables", () => {
+  const level = { name: 'hw.demo.level', description: 'how much', value: 1 }
+  const demo = { name: 'hv_demo', drivers: [{ ...driver('demo'), tunables: [level] }] }
+
+  it('come and go with it, and are set again from the loader each time', async () => {
+    kernel.tunables.set('hw.demo.level', '3')
+    const seen: unknown[] = []
+    const probing = driver('probing', { attach: (device) => void seen.push(device.kernel.sysctl.get('hw.demo.level')) })
+    tree.root.addChild(at('x'))
+    await tree.load({ name: 'probing', drivers: [{ ...probing, tunables: [level] }] })
+    expect(seen).toEqual([3])
+    await tree.unload('probing')
+    expect(kernel.sysctl.list('hw')).toEqual([])
+    kernel.tunables.unset('hw.demo.level')
+    await tree.load(demo)
+    expect(kernel.sysctl.get('hw.demo.level')).toBe(1)
+  })
+
+  it('stay with the first of two modules that bring the same', async () => {
+    await tree.load(demo)
+    await tree.load({ ...demo, name: 'other' })
+    expect(dmesg()).toEqual(["can't re-use a leaf (hw.demo.level)!"])
+    await tree.unload('other')
+    expect(kernel.sysctl.get('hw.demo.level')).toBe(1)
+  })
+})
+
 describe('probing', () => {
   it('takes the driver with the highest priority, the first loaded among equals', async () => {
     await tree.load({ name: 'a', drivers: [driver('low', { priority: ProbePriority.low }), driver('first')] })

@@ -1,8 +1,9 @@
-import type { Driver } from '@bis/hyperv-types'
+import type { Driver, TunableLeaf } from '@bis/hyperv-types'
 import { BisError } from '@bis/hyperv-types'
 import type { Tree } from './device-node.ts'
 import { DeviceNode } from './device-node.ts'
-import type { GuestKernel } from './kernel.ts'
+import type { DriverKernel } from './kernel.ts'
+import { SysctlError } from './sysctl.ts'
 
 export type ModuleErrorCode = 'loaded' | 'not-loaded' | 'missing-dependency' | 'in-use'
 
@@ -22,12 +23,13 @@ export interface KernelModule {
 
 /** The machine's device tree, from the root down, and the modules whose drivers serve it. */
 export class DeviceTree {
-  readonly kernel: GuestKernel
+  readonly kernel: DriverKernel
   readonly root: DeviceNode
   readonly #modules = new Map<string, KernelModule>()
+  readonly #tunables = new Map<string, readonly TunableLeaf[]>()
   readonly #units = new Map<string, Set<number>>()
 
-  constructor(kernel: GuestKernel) {
+  constructor(kernel: DriverKernel) {
     this.kernel = kernel
     const tree: Tree = {
       kernel,
@@ -52,6 +54,7 @@ export class DeviceTree {
       throw new ModuleError('missing-dependency', `module ${module.name} needs ${name}; load that first`)
     }
     this.#modules.set(module.name, module)
+    this.#tunables.set(module.name, this.#addTunables(module))
     for (const node of this.#nodes()) node.probeAndAttach()
     await this.settled()
   }
@@ -70,6 +73,8 @@ export class DeviceTree {
     for (const node of this.#nodes().toReversed()) {
       if (node.driver !== undefined && module.drivers.includes(node.driver)) await node.detach('not-present')
     }
+    for (const leaf of this.#tunables.get(name) ?? []) leaf.remove()
+    this.#tunables.delete(name)
   }
 
   /** Every device, parents before children. */
@@ -103,6 +108,20 @@ export class DeviceTree {
   async shutdown(): Promise<void> {
     await this.root.shutdown()
     for (const child of this.root.children.toReversed()) await this.root.removeChild(child)
+  }
+
+  /** The first to bring a sysctl keeps it, as in sysctl_register_oid. */
+  #addTunables(module: KernelModule): TunableLeaf[] {
+    const leaves: TunableLeaf[] = []
+    for (const tunable of module.drivers.flatMap(({ tunables }) => tunables ?? [])) {
+      try {
+        leaves.push(this.kernel.sysctl.tunable(tunable))
+      } catch (error) {
+        if (!(error instanceof SysctlError && error.code === 'exists')) throw error
+        this.kernel.log.log('warning', `can't re-use a leaf (${tunable.name})!`)
+      }
+    }
+    return leaves
   }
 
   #nodes(): DeviceNode[] {

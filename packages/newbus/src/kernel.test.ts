@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createKernel } from './kernel.ts'
 import { MessageBuffer } from './message-buffer.ts'
 import { SysctlTree } from './sysctl.ts'
-import { parseTunable } from './tunables.ts'
+import { KernelEnvironment, parseTunable } from './tunables.ts'
 import { Units } from './unit-registry.ts'
 
 describe('tunables', () => {
@@ -77,6 +77,47 @@ describe('sysctl', () => {
     expect(tree.get('big')).toBe(2 ** 40)
     expect(() => tree.set('fixed', 2)).toThrow(expect.objectContaining({ code: 'read-only' }))
     expect(() => tree.get('none.such')).toThrow(expect.objectContaining({ code: 'unknown-name' }))
+  })
+})
+
+describe('a sysctl that is a tunable', () => {
+  const leaf = { name: 'hw.hn.chan_cnt', description: '# of channels', value: 2, min: 0, max: 64 }
+
+  it.each([
+    ['8', 8],
+    ['0x10', 16],
+    ['1k', 64],
+    ['-3', 0],
+    ['many', 2],
+    ['', 2],
+    ['2147483648', 2],
+    ['4294967297', 2],
+  ])("takes the loader's %j as %d when it is added", (text, value) => {
+    const sysctl = new SysctlTree(new KernelEnvironment({ 'hw.hn.chan_cnt': text }))
+    sysctl.tunable(leaf)
+    expect(sysctl.get('hw.hn.chan_cnt')).toBe(value)
+    expect(() => sysctl.set('hw.hn.chan_cnt', 1)).toThrow(expect.objectContaining({ code: 'read-only' }))
+  })
+
+  it('keeps its own value where the kernel does not fetch, until its owner does', () => {
+    const loader = new KernelEnvironment({ 'hw.hn.chan_cnt': '8', 'hw.vmbus.max_version': '4.0' })
+    const sysctl = new SysctlTree()
+    const added = sysctl.child('hw').tunable({ ...leaf, name: 'hn.chan_cnt' })
+    const text = sysctl.tunable({ name: 'hw.vmbus.max_version', description: '', value: '' })
+    expect(sysctl.list('hw').map(({ value }) => value)).toEqual([2, ''])
+    for (const each of [added, text]) each.fetch(loader)
+    expect(sysctl.list('hw').map(({ value }) => value)).toEqual([8, '4.0'])
+    added.remove()
+    expect(() => sysctl.get('hw.hn.chan_cnt')).toThrow(expect.objectContaining({ code: 'unknown-name' }))
+  })
+
+  it('is written within its range when it is writable', () => {
+    const sysctl = new SysctlTree()
+    sysctl.tunable({ ...leaf, writable: true })
+    sysctl.set('hw.hn.chan_cnt', '64')
+    expect(sysctl.get('hw.hn.chan_cnt')).toBe(64)
+    const refused = expect.objectContaining({ code: 'bad-value', message: expect.stringContaining('0 to 64') })
+    expect(() => sysctl.set('hw.hn.chan_cnt', 65)).toThrow(refused)
   })
 })
 

@@ -19,6 +19,8 @@ export interface KernelOptions {
   readonly random: RandomSource
   readonly pages: PageAllocator
   readonly tunables?: Readonly<Record<string, string>>
+  /** Whether a sysctl that is a tunable takes the loader's value when it is added, as since FreeBSD 11. Default true. */
+  readonly fetchTunables?: boolean
   /** Default `none`. */
   readonly vmGuest?: 'none' | 'generic' | 'hv'
   /** Keep `debug` lines in dmesg. */
@@ -39,12 +41,16 @@ export interface GuestKernel extends Kernel {
   realtime(): number
 }
 
+/** What a device tree needs of the kernel whose drivers it hosts: that, or an older one as a shim shows it. */
+export type DriverKernel = Kernel & Pick<GuestKernel, 'dmesg'>
+
 export function createKernel(options: KernelOptions): GuestKernel {
   const { clock, random, pages } = options
   const dmesg = new MessageBuffer(clock, options.verbose === undefined ? {} : { verbose: options.verbose })
   const kernelClock = new KernelTime(clock)
-  const sysctl = new SysctlTree()
-  const { vmGuest = 'none' } = options
+  const { vmGuest = 'none', fetchTunables = true } = options
+  const tunables = new KernelEnvironment(options.tunables)
+  const sysctl = new SysctlTree(fetchTunables ? tunables : undefined)
   sysctl.child('kern').leaf('vm_guest', 'virtual machine guest detected', () => vmGuest)
   return {
     vmGuest,
@@ -53,7 +59,7 @@ export function createKernel(options: KernelOptions): GuestKernel {
     pages,
     dmesg,
     log: dmesg.logger(),
-    tunables: new KernelEnvironment(options.tunables),
+    tunables,
     sysctl,
     disks: new Units<BlockDevice>(),
     interfaces: new Units<EthernetInterface>(),

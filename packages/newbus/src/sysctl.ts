@@ -1,5 +1,6 @@
-import type { SysctlNode, SysctlValue } from '@bis/hyperv-types'
+import type { SysctlNode, SysctlValue, TunableLeaf, TunableSysctl, Tunables } from '@bis/hyperv-types'
 import { BisError } from '@bis/hyperv-types'
+import { TunableValue } from './tunable-value.ts'
 
 export type SysctlErrorCode = 'unknown-name' | 'not-a-leaf' | 'read-only' | 'bad-value' | 'exists'
 
@@ -25,16 +26,19 @@ interface Leaf {
 /** The sysctl tree: values are read when they are asked for, so a leaf costs nothing until someone looks. */
 export class SysctlTree implements SysctlNode {
   readonly name: string
+  readonly #loader: Tunables | undefined
   readonly #parent: SysctlTree | undefined
   readonly #nodes = new Map<string, SysctlTree>()
   readonly #leaves = new Map<string, Leaf>()
 
-  constructor(name = '', parent?: SysctlTree) {
+  /** @param loader where tunables take their values from when they are added; without it they do not */
+  constructor(loader?: Tunables, name = '', parent?: SysctlTree) {
+    this.#loader = loader
     this.name = name
     this.#parent = parent
   }
 
-  child(name: string): SysctlNode {
+  child(name: string): SysctlTree {
     let node: SysctlTree = this
     for (const part of name.split('.')) node = node.#childNode(part)
     return node
@@ -43,6 +47,17 @@ export class SysctlTree implements SysctlNode {
   leaf(name: string, description: string, get: () => SysctlValue, set?: (value: SysctlValue) => void): void {
     if (this.#leaves.has(name)) throw new SysctlError('exists', `sysctl ${this.#qualify(name)} is there already`)
     this.#leaves.set(name, { description, get, set })
+  }
+
+  /** @throws SysctlError `exists`. */
+  tunable(tunable: TunableSysctl): TunableLeaf {
+    const dot = tunable.name.lastIndexOf('.')
+    const node = dot < 0 ? this : this.child(tunable.name.slice(0, dot))
+    const name = tunable.name.slice(dot + 1)
+    const value = new TunableValue(this.#qualify(tunable.name), tunable)
+    node.leaf(name, tunable.description, value.get, tunable.writable === true ? value.set : undefined)
+    if (this.#loader !== undefined) value.fetch(this.#loader)
+    return { fetch: (loader) => value.fetch(loader), remove: () => void node.#leaves.delete(name) }
   }
 
   remove(): void {
@@ -87,7 +102,7 @@ export class SysctlTree implements SysctlNode {
   #childNode(part: string): SysctlTree {
     let node = this.#nodes.get(part)
     if (node === undefined) {
-      node = new SysctlTree(this.#qualify(part), this)
+      node = new SysctlTree(this.#loader, this.#qualify(part), this)
       this.#nodes.set(part, node)
     }
     return node

@@ -6,7 +6,7 @@ import { StorvscAdapter } from './adapter.ts'
 import type { BusShape } from './scsi-bus.ts'
 import { ScsiBus } from './scsi-bus.ts'
 import type { StorvscSettings } from './settings.ts'
-import { readSettings } from './settings.ts'
+import { readSettings, TUNABLES } from './settings.ts'
 import { publishStatistics } from './statistics.ts'
 
 interface Model {
@@ -44,6 +44,7 @@ export function storvsc(settings: Partial<StorvscSettings> = {}): Driver<Channel
     name: 'storvsc',
     module: 'hv_storvsc',
     bus: 'vmbus',
+    tunables: TUNABLES,
     probe(device): ProbeResult | undefined {
       const { interfaceId } = device.ivars.offer
       const model = MODELS[interfaceId]
@@ -70,7 +71,7 @@ async function attach(
     channel,
     clock: kernel.clock,
     log: device.log,
-    settings: readSettings(kernel.tunables, given),
+    settings: readSettings(kernel.sysctl, given),
     onBroken: (error) => device.fail(error),
     fibreChannel: channel.offer.interfaceId === InterfaceId.FIBRE_CHANNEL,
   })

@@ -1,5 +1,6 @@
+import { KernelEnvironment, SysctlTree } from '@bis/newbus'
 import { expect, it } from 'vitest'
-import { DEFAULT_SETTINGS, queueDepth, readSettings } from './settings.ts'
+import { DEFAULT_SETTINGS, queueDepth, readSettings, TUNABLES } from './settings.ts'
 
 it('[ST-07] the queue depth is sane whatever the ring, the setting and the transfer', () => {
   for (const ringPages of [2, 3, 4, 64, 1024, 65_536]) {
@@ -13,14 +14,16 @@ it('[ST-07] the queue depth is sane whatever the ring, the setting and the trans
 })
 
 it('[PF-04] tunables are read, brought into range, and count less than what the driver was given', () => {
-  const kenv = new Map([
-    ['hw.storvsc.max_io', 100_000],
-    ['hw.storvsc.ringbuffer_size', -1],
-    ['hw.storvsc.chan_cnt', 4],
-    ['hw.storvsc.use_win8ext_flags', 0],
-  ])
-  const tunables = { get: () => undefined, getInt: (name: string) => kenv.get(name) }
-  expect(readSettings(tunables, { timeout: 5 })).toMatchObject({
+  const loader = new KernelEnvironment({
+    'hw.storvsc.max_io': '100k',
+    'hw.storvsc.ringbuffer_size': '-1',
+    'hw.storvsc.chan_cnt': '4',
+    'hw.storvsc.use_win8ext_flags': '0',
+    'kern.cam.da.retry_count': 'often',
+  })
+  const sysctl = new SysctlTree(loader)
+  for (const tunable of TUNABLES) sysctl.tunable(tunable)
+  expect(readSettings(sysctl, { timeout: 5 })).toMatchObject({
     maxIo: 4096,
     ringPages: 4,
     channelCount: 4,

@@ -1,4 +1,4 @@
-import type { Tunables } from '@bis/hyperv-types'
+import type { SysctlNode, TunableSysctl } from '@bis/hyperv-types'
 
 /** What the driver can be told, by the loader's tunables and by whoever makes the driver. */
 export interface StorvscSettings {
@@ -34,19 +34,45 @@ export const DEFAULT_SETTINGS: StorvscSettings = {
   maxTransferBytes: 1024 * 1024,
 }
 
-/** Reads the tunables; what was given to the driver counts more, and nonsense is brought into range. */
-export function readSettings(tunables: Tunables, given: Partial<StorvscSettings>): StorvscSettings {
-  const number = (name: string, fallback: number, min: number, max: number): number =>
-    Math.min(max, Math.max(min, tunables.getInt(name) ?? fallback))
-  const defaults = DEFAULT_SETTINGS
+/** What the loader can set, by the names of FreeBSD's storvsc and da(4). */
+export const TUNABLES: readonly TunableSysctl[] = [
+  {
+    name: 'hw.storvsc.ringbuffer_size',
+    description: 'pages of each ring',
+    value: DEFAULT_SETTINGS.ringPages,
+    min: 4,
+    max: 1024,
+  },
+  { name: 'hw.storvsc.max_io', description: 'requests at once', value: DEFAULT_SETTINGS.maxIo, min: 1, max: 4096 },
+  { name: 'hw.storvsc.chan_cnt', description: '# of channels to use', value: 0, min: 0, max: 4096 },
+  { name: 'hw.storvsc.use_win8ext_flags', description: "fill in the SRB's later fields", value: 1, min: 0, max: 1 },
+  {
+    name: 'kern.cam.da.default_timeout',
+    description: 'seconds that a command may take',
+    value: DEFAULT_SETTINGS.timeout,
+    min: 1,
+    max: 3600,
+  },
+  {
+    name: 'kern.cam.da.retry_count',
+    description: 'tries of a command after the first',
+    value: DEFAULT_SETTINGS.retryCount,
+    min: 0,
+    max: 100,
+  },
+]
+
+/** @param sysctl the kernel's, with {@link TUNABLES} in it @param given counts more */
+export function readSettings(sysctl: Pick<SysctlNode, 'get'>, given: Partial<StorvscSettings>): StorvscSettings {
+  const number = (name: string): number => Number(sysctl.get(name))
   return {
-    ...defaults,
-    ringPages: number('hw.storvsc.ringbuffer_size', defaults.ringPages, 4, 1024),
-    maxIo: number('hw.storvsc.max_io', defaults.maxIo, 1, 4096),
-    channelCount: number('hw.storvsc.chan_cnt', defaults.channelCount, 0, 4096),
-    useExtension: number('hw.storvsc.use_win8ext_flags', 1, 0, 1) === 1,
-    timeout: number('kern.cam.da.default_timeout', defaults.timeout, 1, 3600),
-    retryCount: number('kern.cam.da.retry_count', defaults.retryCount, 0, 100),
+    ...DEFAULT_SETTINGS,
+    ringPages: number('hw.storvsc.ringbuffer_size'),
+    maxIo: number('hw.storvsc.max_io'),
+    channelCount: number('hw.storvsc.chan_cnt'),
+    useExtension: number('hw.storvsc.use_win8ext_flags') === 1,
+    timeout: number('kern.cam.da.default_timeout'),
+    retryCount: number('kern.cam.da.retry_count'),
     ...given,
   }
 }

@@ -44,6 +44,6 @@ export async function loadModules({ profile, rootDir }: GuestRelease, all: reado
 /** The kernel of the release: what its drivers see, and what it calls things. */
 export function releaseOptions({
   profile,
-}: GuestRelease): Pick<GuestMachineOptions, 'ideNames' | 'adaptKernel' | 'bus'> {
+}: GuestRelease): Pick<GuestMachineOptions, 'ideNames' | 'adaptKernel' | 'fetchTunables' | 'bus'> {
   return guestOptions(profile)
 }

@@ -1,6 +1,6 @@
 import type { GuestOptions, HostReleaseName } from '@bis/host'
 import type { Clock, Logger, MemoryKind, PortDevice, RandomSource, VspDevice } from '@bis/hyperv-types'
-import type { GuestKernel, KernelModule } from '@bis/newbus'
+import type { DriverKernel, GuestKernel, KernelModule } from '@bis/newbus'
 import type { PartitionOptions } from '@bis/partition'
 import type { VmbusOptions } from '@bis/vmbus'
 import type { IdeNames } from './legacy/index.ts'
@@ -25,10 +25,12 @@ export interface GuestMachineOptions {
   /** False for a guest without `hv_vmbus`; it may be loaded later. */
   readonly loadBus?: boolean
   /** What the drivers see of the guest's kernel: the shim for an older one. */
-  readonly adaptKernel?: (kernel: GuestKernel) => GuestKernel
+  readonly adaptKernel?: (kernel: GuestKernel) => DriverKernel
   /** What the guest's kernel calls IDE disks and drives; default `ada` and `cd`. */
   readonly ideNames?: IdeNames
   readonly tunables?: Readonly<Record<string, string>>
+  /** Whether sysctls that are tunables take the loader's values by themselves, as since FreeBSD 11. Default true. */
+  readonly fetchTunables?: boolean
   /** Keep `debug` lines in dmesg. */
   readonly verbose?: boolean
   readonly clock?: Clock

@@ -1,11 +1,13 @@
 import type { Kernel } from '@bis/hyperv-types'
 import type { KernelInterface, ReleaseProfile } from '../releases/profile.ts'
+import type { AdaptedKernel } from './adapt-kernel.ts'
 import { adaptKernel } from './adapt-kernel.ts'
 
 /** What makes a machine one of a release: options of `@bis/machine`. */
 export interface GuestOptions {
   readonly ideNames: KernelInterface['ideNames']['value']
-  readonly adaptKernel: <K extends Kernel>(kernel: K) => K
+  readonly adaptKernel: <K extends Kernel>(kernel: K) => AdaptedKernel<K>
+  readonly fetchTunables: boolean
   readonly bus: { readonly osReleaseDate: number; readonly tscPage: boolean }
 }
 
@@ -13,6 +15,7 @@ export function guestOptions({ kernel: facts }: ReleaseProfile): GuestOptions {
   return {
     ideNames: facts.ideNames.value,
     adaptKernel: (kernel) => adaptKernel(kernel, facts),
+    fetchTunables: facts.sysctlTunables.value,
     bus: { osReleaseDate: facts.osReleaseDate.value, tscPage: facts.timeCounter.value === 'tsc-page' },
   }
 }

@@ -1,6 +1,9 @@
 import type { Clock, Timer } from '@bis/hyperv-types'
 
-/** callout_reset() as older kernels have it: time counts in ticks, and a callout never comes early. */
+/**
+ * callout_reset() as older kernels have it: callouts come at ticks. It counts whole ticks from the one under way on, and so
+ * may end up to a tick early; this one takes the first tick that is not early, as drivers of head expect.
+ */
 export class TickClock implements Clock {
   readonly #clock: Clock
   readonly #tick: number
@@ -20,7 +23,9 @@ export class TickClock implements Clock {
   }
 
   after(milliseconds: number, task: () => void): Timer {
-    return this.#clock.after(Math.ceil(milliseconds / this.#tick) * this.#tick, task)
+    const now = this.#clock.now()
+    const due = Math.ceil((now + milliseconds) / this.#tick) * this.#tick
+    return this.#clock.after(Math.max(milliseconds, due - now), task)
   }
 
   soon(task: () => void): void {

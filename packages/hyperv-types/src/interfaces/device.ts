@@ -14,6 +14,34 @@ export interface SysctlNode {
   child(name: string, description?: string): SysctlNode
   /** Adds a leaf; with `set` it can be written, and `set` may throw a RangeError to refuse. */
   leaf(name: string, description: string, get: () => SysctlValue, set?: (value: SysctlValue) => void): void
+  /**
+   * Adds a leaf with a value of its own that the loader may set. On a kernel like head's it takes the loader's value
+   * here; on an older one its owner has to fetch it.
+   */
+  tunable(tunable: TunableSysctl): TunableLeaf
+  /** The value of a leaf, by its name from this node on; throws when there is none. */
+  get(name: string): SysctlValue
+  remove(): void
+}
+
+/** A sysctl that is a loader tunable too: `CTLFLAG_RDTUN`, or `CTLFLAG_RWTUN` when it is writable. */
+export interface TunableSysctl {
+  /** Dotted, from the node that it is added to on. */
+  readonly name: string
+  readonly description: string
+  /** What it is when the loader says nothing. Its type is the leaf's: a C `int` or text. */
+  readonly value: number | string
+  /** What the loader says is brought between these; a write outside them is refused. */
+  readonly min?: number
+  readonly max?: number
+  /** May be written while the kernel runs. */
+  readonly writable?: boolean
+}
+
+/** A leaf that was added as a tunable. */
+export interface TunableLeaf {
+  /** `TUNABLE_INT_FETCH`: takes what the loader says; the value stays when that is nothing, or not of the leaf's type. */
+  fetch(loader: Tunables): void
   remove(): void
 }
 
@@ -153,6 +181,8 @@ export interface Driver<Ivars = unknown> {
   readonly module: string
   /** Name of the bus driver whose children it can drive (`vmbus`, `nexus`, `pci`). */
   readonly bus: string
+  /** Sysctls that come and go with the module, by their full names; the driver reads them in `kernel.sysctl`. */
+  readonly tunables?: readonly TunableSysctl[]
   probe(device: Device<Ivars>): ProbeResult | undefined
   /** Must undo what it did when it rejects. `signal` is aborted when the device goes away meanwhile. */
   attach(device: Device<Ivars>, signal: AbortSignal): Promise<Attachment>

@@ -1,4 +1,4 @@
-import type { Channel, Device, Driver } from '@bis/hyperv-types'
+import type { Channel, Device, Driver, TunableSysctl } from '@bis/hyperv-types'
 import { IcMessageType, IcStatus, KVP_1_0, KVP_3_0, KVP_4_0 } from '@bis/hyperv-types/ic'
 import { InterfaceId } from '@bis/hyperv-types/vmbus'
 import type { DaemonReply, IcHandlers, IcRequest } from '@bis/utils'
@@ -25,6 +25,14 @@ const MOST_TIMEOUT_MS = 30_000
 const RING_BYTES = 4 * 4096
 const FAILED: KvpReply = { status: IcStatus.E_FAIL }
 
+const TIMEOUT: TunableSysctl = {
+  name: 'hw.hvkvp.timeout_ms',
+  description: 'how long a daemon may take',
+  value: DEFAULT_TIMEOUT_MS,
+  min: 1,
+  max: MOST_TIMEOUT_MS,
+}
+
 /** The key-value driver, `hvkvp0`. */
 export function kvpDriver(options: KvpDriverOptions = {}): Driver<Channel> {
   return icDriver({
@@ -34,6 +42,7 @@ export function kvpDriver(options: KvpDriverOptions = {}): Driver<Channel> {
     messageType: IcMessageType.KVP,
     versions: [KVP_4_0, KVP_3_0, KVP_1_0],
     ringBytes: RING_BYTES,
+    tunables: [TIMEOUT],
     attach: (device) => attach(device, options),
   })
 }
@@ -41,8 +50,7 @@ export function kvpDriver(options: KvpDriverOptions = {}): Driver<Channel> {
 function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers {
   const { kernel, log, sysctl } = device
   const daemon = kvpDaemonDevice(KVP_DEVICES[options.device ?? 'linux'], kernel.clock)
-  const tunable = kernel.tunables.getInt('hw.hvkvp.timeout_ms') ?? DEFAULT_TIMEOUT_MS
-  let timeoutMs = Math.min(MOST_TIMEOUT_MS, Math.max(1, tunable))
+  let timeoutMs = Number(kernel.sysctl.get(TIMEOUT.name))
   let cut = 0
   sysctl.leaf('daemon', 'none, opened, idle, asked or owing', () => daemon.state)
   sysctl.leaf('timeouts', 'requests that the daemon did not answer in time', () => daemon.timeouts)

@@ -10,6 +10,7 @@ export function icDriver(service: IcService): Driver<Channel> {
     name: service.name,
     module: service.module ?? 'hv_utils',
     bus: 'vmbus',
+    tunables: service.tunables ?? [],
     probe: (device) =>
       device.ivars.offer.interfaceId === service.interfaceId
         ? { priority: ProbePriority.default, description: service.description }

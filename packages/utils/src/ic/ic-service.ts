@@ -1,4 +1,4 @@
-import type { Attachment, Channel, Device } from '@bis/hyperv-types'
+import type { Attachment, Channel, Device, TunableSysctl } from '@bis/hyperv-types'
 import type { IcRequest } from './ic-request.ts'
 
 /** What a component does with the host's messages, once for each attached device. */
@@ -36,5 +36,7 @@ export interface IcService {
   readonly frameworks?: readonly number[]
   /** Of each ring, control page included; default 16 KiB. */
   readonly ringBytes?: number
+  /** Sysctls of the driver that the loader can set. */
+  readonly tunables?: readonly TunableSysctl[]
   attach(device: Device<Channel>): IcHandlers
 }

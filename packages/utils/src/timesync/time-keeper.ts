@@ -3,16 +3,16 @@ import type { HostTime } from './host-time.ts'
 import { Slew } from './slew.ts'
 import type { TimeSample } from './time-sample.ts'
 
-/** What `hw.hvtimesync` sets. */
+/** What `hw.hvtimesync` says now. */
 export interface TimesyncSettings {
   /** Do not step the clock when the host says so. */
-  ignoreSync: boolean
+  readonly ignoreSync: boolean
   /** Milliseconds that a clock may be behind before a sample steps it; negative: samples never step. */
-  sampleThreshold: number
+  readonly sampleThreshold: number
   /** Smaller differences are taken away slowly. */
-  slew: boolean
+  readonly slew: boolean
   /** Say more about each sample. */
-  sampleVerbose: boolean
+  readonly sampleVerbose: boolean
 }
 
 /** The shortest time from which a drift can be told. */

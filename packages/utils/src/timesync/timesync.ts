@@ -1,4 +1,4 @@
-import type { Channel, Device, Driver, SysctlValue } from '@bis/hyperv-types'
+import type { Channel, Device, Driver, SysctlNode, TunableSysctl } from '@bis/hyperv-types'
 import { HypervisorFault } from '@bis/hyperv-types'
 import { IcMessageType, IcStatus, TIMESYNC_1_0, TIMESYNC_3_0, TIMESYNC_4_0 } from '@bis/hyperv-types/ic'
 import { InterfaceId } from '@bis/hyperv-types/vmbus'
@@ -15,7 +15,22 @@ export interface TimesyncOptions {
   readonly hostTime?: HostTime
 }
 
-const DEFAULTS: TimesyncSettings = { ignoreSync: false, sampleThreshold: 100, slew: true, sampleVerbose: false }
+/** FreeBSD's, and `slew`. */
+const TUNABLES: readonly TunableSysctl[] = [
+  flag('ignore_sync', 'do not set the clock when the host says so', 0),
+  {
+    name: 'hw.hvtimesync.sample_thresh',
+    description: 'step the clock when it is so many ms behind; negative: never',
+    value: 100,
+    writable: true,
+  },
+  flag('slew', 'take small differences away slowly', 1),
+  flag('sample_verbose', 'say more about each sample', 0),
+]
+
+function flag(name: string, description: string, value: 0 | 1): TunableSysctl {
+  return { name: `hw.hvtimesync.${name}`, description, value, writable: true }
+}
 
 /**
  * The time synchronisation driver, `hvtimesync0`. Sets the clock when the host says so (after boot, resume, restore), and
@@ -29,14 +44,14 @@ export function timesyncDriver(options: TimesyncOptions = {}): Driver<Channel> {
     interfaceId: InterfaceId.TIMESYNC,
     messageType: IcMessageType.TIMESYNC,
     versions: [TIMESYNC_4_0, TIMESYNC_3_0, TIMESYNC_1_0],
+    tunables: TUNABLES,
     attach: (device) => attach(device, options),
   })
 }
 
 function attach(device: Device<Channel>, { hostTime = new HostTime() }: TimesyncOptions): IcHandlers {
   const { kernel, ivars: channel, log } = device
-  const settings = readSettings(device)
-  const keeper = new TimeKeeper(kernel, log, hostTime, settings)
+  const keeper = new TimeKeeper(kernel, log, hostTime, new CurrentSettings(kernel.sysctl))
   publish(device, keeper, hostTime)
   /** The newest of what was in the ring: only that counts. */
   let newest: TimeSample | undefined
@@ -61,7 +76,6 @@ function attach(device: Device<Channel>, { hostTime = new HostTime() }: Timesync
     },
     dispose() {
       keeper.slew.stop()
-      device.kernel.sysctl.child('hw.hvtimesync').remove()
     },
   }
 }
@@ -76,37 +90,36 @@ function referenceTime(channel: Channel): bigint | undefined {
   }
 }
 
-function readSettings({ kernel: { tunables } }: Device<Channel>): TimesyncSettings {
-  const flag = (name: string, value: boolean): boolean =>
-    (tunables.getInt(`hw.hvtimesync.${name}`) ?? Number(value)) !== 0
-  return {
-    ignoreSync: flag('ignore_sync', DEFAULTS.ignoreSync),
-    sampleThreshold: tunables.getInt('hw.hvtimesync.sample_thresh') ?? DEFAULTS.sampleThreshold,
-    slew: flag('slew', DEFAULTS.slew),
-    sampleVerbose: flag('sample_verbose', DEFAULTS.sampleVerbose),
+/** They may be written at any time. */
+class CurrentSettings implements TimesyncSettings {
+  readonly #sysctl: Pick<SysctlNode, 'get'>
+
+  constructor(sysctl: Pick<SysctlNode, 'get'>) {
+    this.#sysctl = sysctl
+  }
+
+  get ignoreSync(): boolean {
+    return this.#number('ignore_sync') !== 0
+  }
+
+  get sampleThreshold(): number {
+    return this.#number('sample_thresh')
+  }
+
+  get slew(): boolean {
+    return this.#number('slew') !== 0
+  }
+
+  get sampleVerbose(): boolean {
+    return this.#number('sample_verbose') !== 0
+  }
+
+  #number(name: string): number {
+    return Number(this.#sysctl.get(`hw.hvtimesync.${name}`))
   }
 }
 
-function publish({ kernel, sysctl }: Device<Channel>, keeper: TimeKeeper, hostTime: HostTime): void {
-  const { settings } = keeper
-  const hw = kernel.sysctl.child('hw.hvtimesync')
-  const flag = (name: 'ignoreSync' | 'slew' | 'sampleVerbose') => {
-    const set = (value: SysctlValue): void => {
-      settings[name] = Number(value) !== 0
-    }
-    return [() => Number(settings[name]), set] as const
-  }
-  hw.leaf('ignore_sync', 'do not set the clock when the host says so', ...flag('ignoreSync'))
-  hw.leaf('slew', 'take small differences away slowly', ...flag('slew'))
-  hw.leaf('sample_verbose', 'say more about each sample', ...flag('sampleVerbose'))
-  hw.leaf(
-    'sample_thresh',
-    'step the clock when it is so many ms behind; negative: never',
-    () => settings.sampleThreshold,
-    (value) => {
-      settings.sampleThreshold = Number(value)
-    },
-  )
+function publish({ sysctl }: Device<Channel>, keeper: TimeKeeper, hostTime: HostTime): void {
   sysctl.leaf('syncs', 'times the host has said to set the clock', () => keeper.syncs)
   sysctl.leaf('samples', 'times the host has told its time', () => keeper.samples)
   sysctl.leaf('steps', 'times the clock was set', () => keeper.steps)

@@ -344,13 +344,13 @@ export class VmbusBus implements ChannelBus {
     if (this.#crashing !== undefined) return
     const text = `NMI on cpu ${cpu}`
     this.log.log('error', text, 'nmi')
-    if (this.#device.kernel.tunables.getInt('machdep.panic_on_nmi') !== 0) void this.crash(`panic: ${text}`)
+    if (this.#device.kernel.sysctl.get('machdep.panic_on_nmi') !== 0) void this.crash(`panic: ${text}`)
   }
 
   #versions(): readonly number[] {
-    const tunable = this.#device.kernel.tunables.get('hw.vmbus.max_version')
-    const cap = tunable === undefined ? undefined : parseVersion(tunable)
-    if (tunable !== undefined && cap === undefined) {
+    const tunable = String(this.#device.kernel.sysctl.get('hw.vmbus.max_version'))
+    const cap = tunable === '' ? undefined : parseVersion(tunable)
+    if (tunable !== '' && cap === undefined) {
       this.log.log('warning', `hw.vmbus.max_version=${tunable} is no version (such as 4.0); ignored`)
     }
     const max = Math.min(cap ?? Infinity, this.#options.maxVersion ?? Infinity)

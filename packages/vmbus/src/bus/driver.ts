@@ -1,4 +1,4 @@
-import type { Attachment, Device, Driver, ProbeResult } from '@bis/hyperv-types'
+import type { Attachment, Device, Driver, ProbeResult, TunableSysctl } from '@bis/hyperv-types'
 import { ProbePriority } from '@bis/hyperv-types'
 import { formatVmbusVersion } from '@bis/hyperv-types/vmbus'
 import { VmbusBus } from './bus.ts'
@@ -9,6 +9,11 @@ export interface VmbusDriver extends Driver {
   /** Undefined while no device is attached. */
   readonly attached: VmbusBus | undefined
 }
+
+const TUNABLES: readonly TunableSysctl[] = [
+  { name: 'hw.vmbus.max_version', description: 'newest vmbus version to ask for, such as 4.0', value: '' },
+  { name: 'machdep.panic_on_nmi', description: 'Panic on NMI', value: 1, writable: true },
+]
 
 /** `_HID` of the VMBus node, old and new. */
 const HARDWARE_IDS: readonly string[] = ['VMBUS', 'VMBus', 'MSFT1000']
@@ -25,6 +30,7 @@ class BusDriver implements VmbusDriver {
   readonly name = 'vmbus'
   readonly module = 'hv_vmbus'
   readonly bus = 'nexus'
+  readonly tunables = TUNABLES
   attached: VmbusBus | undefined = undefined
   readonly #options: VmbusOptions
 
