@@ -1,21 +1,7 @@
-import type {
-  ChannelOffer,
-  Clock,
-  Device,
-  GuestMemory,
-  Hypervisor,
-  Logger,
-  PageAllocator,
-  PageConstraint,
-} from '@bis/hyperv-types'
+import type { ChannelOffer, Clock, Device, Logger, PageAllocator } from '@bis/hyperv-types'
 import { ChannelError, DeviceError } from '@bis/hyperv-types'
-import type { RingEngine } from '@bis/hyperv-types/ring'
-import { ringEngineFor, scriptEngine } from '@bis/hyperv-types/ring'
-import { formatVmbusVersion, VMBUS_FIRST_GPADL_HANDLE, VmbusVersion } from '@bis/hyperv-types/vmbus'
+import { formatVmbusVersion } from '@bis/hyperv-types/vmbus'
 import type { VmbusChannel } from '../channel/channel.ts'
-import type { ChannelBus, Runnable } from '../channel/channel-bus.ts'
-import type { Signal } from '../channel/signal.ts'
-import type { PendingReplies } from '../control/pending-replies.ts'
 import { parseVersion, versionsToTry } from '../control/versions.ts'
 import type { HypervisorFeatures } from '../platform/discovery.ts'
 import { discover } from '../platform/discovery.ts'
@@ -23,6 +9,7 @@ import { MmioAllocator } from '../platform/mmio.ts'
 import type { PlatformEvents } from '../platform/platform.ts'
 import type { ReferenceTime } from '../platform/reference-time.ts'
 import type { ChannelDescriptor, ProcessorLink } from '../worker/link-data.ts'
+import { ChannelServices } from './channel-services.ts'
 import { ChannelTable } from './channel-table.ts'
 import { BusCounters } from './counters.ts'
 import { dispatch } from './dispatch.ts'
@@ -39,28 +26,23 @@ import type { VmbusTiming } from './timing.ts'
 import { CRASH_POLL_MS, DEFAULT_TIMING } from './timing.ts'
 
 /** A VMBus in operation: the link to the host, and the channels on it. */
-export class VmbusBus implements ChannelBus {
+export class VmbusBus {
   readonly hypervisorFeatures: HypervisorFeatures
   readonly counters = new BusCounters()
   readonly clock: Clock
   readonly log: Logger
   readonly mmio: MmioAllocator
   readonly pages: PageAllocator
-  readonly ringConstraint: PageConstraint
   readonly timing: VmbusTiming
   readonly #options: VmbusOptions
-  readonly #hypervisor: Hypervisor
   readonly #device: Device
   readonly #isolation: IsolationPolicy | undefined
-  readonly #queue: RunQueue
   readonly #link: HostLink
   readonly #table: ChannelTable
   readonly #offers: OfferBook
   readonly #router: InterruptRouter
   readonly #threads: ProcessorThreads
   readonly #reopen = new ReopenList()
-  #nextGpadl = VMBUS_FIRST_GPADL_HANDLE
-  #lastCpu = 0
   #suspendedVersion = 0
   #crashing: Promise<void> | undefined
   #stopping: Promise<void> | undefined
@@ -77,112 +59,61 @@ export class VmbusBus implements ChannelBus {
     const { log } = device
     this.hypervisorFeatures = features
     this.#options = options
-    this.#hypervisor = hypervisor
     this.#device = device
     this.clock = clock
     this.log = log
     this.pages = pages
     this.mmio = new MmioAllocator(vmbus.mmio, framebuffer)
-    this.ringConstraint = options.ringConstraint ?? {}
     this.timing = { ...DEFAULT_TIMING, ...options.timing }
     this.#isolation = options.isolation ?? (features.isolated ? {} : undefined)
-    this.#queue = new RunQueue(clock)
-    const { counters, timing } = this
+    const { counters, mmio, timing } = this
+    const queue = new RunQueue(clock)
     const events: PlatformEvents = {
       onMessage: (_cpu, message) => this.#router.onMessage(message),
       onEventFlags: (cpu, flags) => this.#threads.interrupt(cpu, flags) || this.#router.onEventFlags(flags),
       onNmi: (cpu) => this.#nonMaskable(cpu),
     }
     const isolation = this.#isolation
-    this.#link = new HostLink({ options, features, isolation, clock, log, pages, timing, counters, events })
-    const { session, replies } = this.#link
+    const link = new HostLink({ options, features, isolation, clock, log, pages, timing, counters, events })
+    this.#link = link
+    const { session, replies } = link
+    const services = new ChannelServices({ options, clock, log, pages, mmio, timing, link, queue })
     const table = new ChannelTable((channelId) => {
-      this.#link.watch(channelId)
+      link.watch(channelId)
       this.#threads.useEventFlag(channelId)
     })
     const refuses = (offer: ChannelOffer): string | undefined =>
-      isolation && isolationRefusal(isolation, offer, this.features)
-    const offers = new OfferBook({ bus: this, device, table, counters, log, refuses })
+      isolation && isolationRefusal(isolation, offer, link.features)
+    const offers = new OfferBook({ bus: services, device, table, counters, log, refuses })
     this.#table = table
     this.#offers = offers
     this.#router = new InterruptRouter({
       table,
       counters,
-      schedule: (task) => this.schedule(task),
+      schedule: (task) => queue.schedule(task),
       deliver: (message) => dispatch(message, { session, replies, offers, counters }),
-      interruptPage: () => this.#link.interruptPage,
+      interruptPage: () => link.interruptPage,
     })
     this.#threads = new ProcessorThreads({
       clock,
       hypervisor,
       table,
-      eventFlagsGpa: (cpu) => this.#link.eventFlagsGpa(cpu),
-      monitorPageGpa: ({ offer }) => this.#link.monitorPageGpa(offer),
-      sendPageGpa: ({ offer }) => this.#link.sendPageGpa(offer),
+      eventFlagsGpa: (cpu) => link.eventFlagsGpa(cpu),
+      monitorPageGpa: ({ offer }) => link.monitorPageGpa(offer),
+      sendPageGpa: ({ offer }) => link.sendPageGpa(offer),
       channelEvent: (channelId) => this.#router.channelEvent(channelId),
     })
   }
 
-  // What channels ask of it.
-
+  /** Negotiated version, major << 16 | minor; 0 while there is no connection. */
   get version(): number {
     return this.#link.version
   }
 
+  /** Negotiated feature flags. */
   get features(): number {
     return this.#link.features
   }
-
-  get replies(): PendingReplies {
-    return this.#link.replies
-  }
-
-  get memory(): GuestMemory {
-    return this.#hypervisor.memory
-  }
-
-  get processorCount(): number {
-    return this.#hypervisor.processorCount
-  }
-
-  ringEngine(gpa: number): RingEngine {
-    const region = this.memory.regionAt(gpa, 0)
-    return this.#options.engine ?? (region === undefined ? scriptEngine : ringEngineFor(region))
-  }
-
-  vpIndex(cpu: number): number {
-    return this.#link.vpIndex(cpu)
-  }
-
-  nextCpu(): number {
-    if (this.version < VmbusVersion.V2_4) return 0
-    this.#lastCpu = (this.#lastCpu + 1) % this.processorCount
-    return this.#lastCpu
-  }
-
-  takeGpadlHandle(): number {
-    const handle = this.#nextGpadl
-    this.#nextGpadl = handle === 0xffff_ffff ? 1 : handle + 1
-    return handle
-  }
-
-  post(message: Uint8Array, signal?: AbortSignal): Promise<void> {
-    return this.#link.post(message, signal)
-  }
-
-  makeSignal(offer: ChannelOffer, monitored: boolean): Signal {
-    return this.#link.makeSignal(offer, monitored)
-  }
-
-  schedule(task: Runnable): void {
-    this.#queue.schedule(task)
-  }
-
-  scheduleLater(task: Runnable): void {
-    this.#queue.scheduleLater(task)
-  }
-
-  // What the guest's kernel and its tools ask of it.
 
   /** Primary channels in the order of their offers. */
   get channels(): readonly VmbusChannel[] {

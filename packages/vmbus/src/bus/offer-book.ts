@@ -128,10 +128,6 @@ export class OfferBook {
     return missing.map(({ channel }) => channel.offer)
   }
 
-  deviceOf(channel: VmbusChannel): Device | undefined {
-    return this.#known.find((known) => known.channel === channel)?.device
-  }
-
   #offerPrimary(offer: ChannelOffer): void {
     const { bus, table, log } = this.#parts
     for (const known of this.#awaited) {
