@@ -2,7 +2,6 @@ import type { ChannelOffer, Clock, Device, Logger, PageAllocator } from '@bis/hy
 import { ChannelError, DeviceError } from '@bis/hyperv-types'
 import { formatVmbusVersion } from '@bis/hyperv-types/vmbus'
 import type { VmbusChannel } from '../channel/channel.ts'
-import { parseVersion, versionsToTry } from '../control/versions.ts'
 import type { HypervisorFeatures } from '../platform/discovery.ts'
 import { discover } from '../platform/discovery.ts'
 import { MmioAllocator } from '../platform/mmio.ts'
@@ -16,14 +15,15 @@ import { dispatch } from './dispatch.ts'
 import { HostLink } from './host-link.ts'
 import { InterruptRouter } from './interrupt-router.ts'
 import type { IsolationPolicy } from './isolation.ts'
-import { isolatedMinVersion, isolationRefusal } from './isolation.ts'
+import { isolationRefusal } from './isolation.ts'
 import { OfferBook } from './offer-book.ts'
 import type { VmbusOptions } from './options.ts'
 import { ProcessorThreads } from './processor-threads.ts'
 import { ReopenList } from './reopen.ts'
 import { RunQueue } from './run-queue.ts'
 import type { VmbusTiming } from './timing.ts'
-import { CRASH_POLL_MS, DEFAULT_TIMING } from './timing.ts'
+import { DEFAULT_TIMING } from './timing.ts'
+import { versionsToAsk } from './version-choice.ts'
 
 /** A VMBus in operation: the link to the host, and the channels on it. */
 export class VmbusBus {
@@ -258,15 +258,7 @@ export class VmbusBus {
     for (const channel of this.#table.list()) channel.halt()
     // An isolated guest's log is none of the host's business.
     this.#link.reportCrash(this.#isolation === undefined ? message : '')
-    let polling = true
-    const poll = (): void => {
-      if (!polling) return
-      this.#link.pollMessages()
-      this.clock.after(CRASH_POLL_MS, poll)
-    }
-    poll()
-    await this.#disconnect()
-    polling = false
+    await this.#link.pollDuring(() => this.#disconnect())
     if (this.pages.heldPages > 0) this.log.log('warning', `the host may still write to ${this.pages.heldPages} pages`)
   }
 
@@ -280,12 +272,6 @@ export class VmbusBus {
 
   #versions(): readonly number[] {
     const tunable = String(this.#device.kernel.sysctl.get('hw.vmbus.max_version'))
-    const cap = tunable === '' ? undefined : parseVersion(tunable)
-    if (tunable !== '' && cap === undefined) {
-      this.log.log('warning', `hw.vmbus.max_version=${tunable} is no version (such as 4.0); ignored`)
-    }
-    const max = Math.min(cap ?? Infinity, this.#options.maxVersion ?? Infinity)
-    const floor = this.#isolation === undefined ? 0 : isolatedMinVersion(this.#isolation)
-    return versionsToTry({ max, min: Math.max(floor, this.#options.minVersion ?? 0) })
+    return versionsToAsk(this.#options, this.#isolation, tunable, this.log)
   }
 }

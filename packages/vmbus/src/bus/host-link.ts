@@ -26,6 +26,9 @@ import { DEFAULT_OS_RELEASE_DATE } from './options.ts'
 import { SharedPages } from './shared-pages.ts'
 import type { VmbusTiming } from './timing.ts'
 
+/** Between two looks at every processor's message slot. */
+const POLL_MS = 10
+
 export interface LinkParts {
   readonly options: VmbusOptions
   readonly features: HypervisorFeatures
@@ -200,9 +203,20 @@ export class HostLink {
     this.#monitored = on
   }
 
-  /** Looks into every processor's message slot without waiting for an interrupt. */
-  pollMessages(): void {
-    this.#platform?.pollMessages()
+  /** Looks into every processor's message slot by itself, as interrupts may have ended, until the work is done. */
+  async pollDuring(work: () => Promise<void>): Promise<void> {
+    let polling = true
+    const poll = (): void => {
+      if (!polling) return
+      this.#platform?.pollMessages()
+      this.#parts.clock.after(POLL_MS, poll)
+    }
+    poll()
+    try {
+      await work()
+    } finally {
+      polling = false
+    }
   }
 
   reportCrash(message: string): void {

@@ -27,5 +27,3 @@ export const DEFAULT_TIMING: VmbusTiming = {
 
 /** Between two lines about an unload that takes long. */
 export const UNLOAD_PROGRESS_MS = 5000
-/** Between two looks at every processor's message slot while the machine crashes. */
-export const CRASH_POLL_MS = 10
