@@ -1,5 +1,5 @@
 import { ataDisengage } from '@bis/ata-disengage'
-import type { DiskBackend, NetworkAdapterOptions, StorageController } from '@bis/host'
+import type { DiskBackend, NetworkAdapterOptions, StorageController, SwitchFrame } from '@bis/host'
 import { diskUnit, Host, hostRelease, NetworkAdapter, RamDisk, scsiController, VirtualSwitch } from '@bis/host'
 import { BouncedDisk, guestOptions, StartQueue } from '@bis/hyperv-is'
 import type { BlockDevice, Channel, Driver, EthernetInterface } from '@bis/hyperv-types'
@@ -88,6 +88,19 @@ export interface LanGuest {
   readonly hn: HnInterface
 }
 
+/** A frame as it leaves the host. */
+export interface WireFrame {
+  readonly bytes: Uint8Array
+  /** 0 for an untagged frame. */
+  readonly vlan: number
+}
+
+export interface Wire {
+  readonly frames: readonly WireFrame[]
+  /** Of someone out there: frames to it leave the host. */
+  readonly address: Uint8Array
+}
+
 /** Guests of one cell on one switch. */
 export class Lan implements AsyncDisposable {
   readonly switch = new VirtualSwitch({ clock: systemClock })
@@ -124,6 +137,20 @@ export class Lan implements AsyncDisposable {
     return { machine, adapter, net: network(machine), hn: hn(machine) }
   }
 
+  /** A port of the switch to the world outside. */
+  wire(): Wire {
+    const frames: WireFrame[] = []
+    const client = {
+      takesChecksums: false,
+      takesSegments: 0,
+      deliver({ bytes, offset, length, vlan }: SwitchFrame): void {
+        frames.push({ bytes: bytes.slice(offset, offset + length), vlan })
+      },
+    }
+    this.switch.addPort({ name: 'wire', kind: 'external', vlan: { mode: 'trunk', native: 0, allowed: [5, 6] } }, client)
+    return { frames, address: macOf(250) }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const machine of this.#machines) await machine.powerOff()
     await this.#host[Symbol.asyncDispose]()
@@ -146,14 +173,16 @@ export interface Arrived {
   readonly vlan: number
   readonly queue: number
   readonly segments: number
+  /** 32 bits, unsigned; 0 when the host gave none. */
+  readonly hash: number
 }
 
 /** Copies of the frames that arrive. */
 export function collect(from: EthernetInterface): Arrived[] {
   const got: Arrived[] = []
   from.receive((frames, count) => {
-    for (const { bytes, offset, length, vlan, queue, segments } of frames.slice(0, count))
-      got.push({ bytes: bytes.slice(offset, offset + length), vlan, queue, segments })
+    for (const { bytes, offset, length, vlan, queue, segments, hash } of frames.slice(0, count))
+      got.push({ bytes: bytes.slice(offset, offset + length), vlan, queue, segments, hash: hash >>> 0 })
   })
   return got
 }

@@ -2,37 +2,49 @@ import type { Probe } from '../feature.ts'
 import { until, want } from '../feature.ts'
 import { collect, Lan, macOf, pattern } from '../guest.ts'
 import { flowFrame } from '../tcp.ts'
+import { toeplitz } from '../toeplitz.ts'
 
 const FLOWS = 100
 
-/** Flows spread over the queues by their hash; another indirection table moves them. */
+const QUEUES = 4
+/** Addresses and ports of a TCP over IPv4 frame lie side by side: what is hashed. */
+const HASHED = [26, 38] as const
+const ENTRIES = 128
+
+/** Each flow comes on the queue that its hash and the indirection table say; another table moves it. */
 export const vrss: Probe = async (cell) => {
   await using lan = new Lan(cell)
-  const a = await lan.guest({}, { processorCount: 4 })
-  const b = await lan.guest({}, { processorCount: 4 })
-  want(b.net.capabilities.queues === 4, `${b.net.capabilities.queues} queues`)
-  const got = collect(b.net)
-  const send = (): void => {
+  const a = await lan.guest({}, { processorCount: QUEUES })
+  const b = await lan.guest({}, { processorCount: QUEUES })
+  want(b.net.capabilities.queues === QUEUES, `${b.net.capabilities.queues} queues`)
+  const key = pattern(40)
+  const rounds: readonly (readonly [string, readonly number[]])[] = [
+    ['round', Array.from({ length: ENTRIES }, (_, i) => i % QUEUES)],
+    ['backwards', Array.from({ length: ENTRIES }, (_, i) => QUEUES - 1 - (i % QUEUES))],
+    ['only 2', new Array<number>(ENTRIES).fill(2)],
+  ]
+  const saw: string[] = []
+  for (const [name, table] of rounds) {
+    await b.hn.setScaling(key, table)
+    const got = collect(b.net)
     for (let port = 1; port <= FLOWS; port++) {
       const frame = flowFrame(macOf(2), macOf(1), port)
       a.net.transmit(frame, 0, frame.length)
     }
+    await until(() => got.length === FLOWS, 'the flows')
+    for (const { bytes, queue, hash } of got) {
+      const expected = toeplitz(key, bytes.subarray(...HASHED))
+      want(hash === expected, `a flow has the hash ${hash.toString(16)}, not ${expected.toString(16)}`)
+      const entry = table[expected % ENTRIES]
+      want(queue === entry, `with the table ${name}, hash ${hash.toString(16)} came on queue ${queue}, not ${entry}`)
+    }
+    const counts = Array.from({ length: QUEUES }, (_, i) => got.filter(({ queue }) => queue === i).length)
+    want(counts.every((count) => count > 0) || name === 'only 2', `flows on the queues: ${counts.join()}`)
+    saw.push(`${counts.join('/')} (${name})`)
   }
-  send()
-  await until(() => got.length === FLOWS, 'the flows')
-  const used = new Set(got.map(({ queue }) => queue))
-  want(used.size === 4, `queues used: ${[...used].join()}`)
-  await b.hn.setScaling(pattern(40), new Array<number>(128).fill(2))
-  got.length = 0
-  send()
-  await until(() => got.length === FLOWS, 'the flows again')
-  want(
-    got.every(({ queue }) => queue === 2),
-    'a flow did not follow the table',
-  )
   return {
-    did: `sent ${FLOWS} TCP flows, then pointed the whole indirection table at queue 2 and sent them again`,
-    saw: 'first all four queues received, then only queue 2',
+    did: `sent ${FLOWS} TCP flows with three indirection tables, and hashed each flow by a Toeplitz of our own`,
+    saw: `every flow on the queue that its hash and the table say: ${saw.join(', ')}`,
   }
 }
 
