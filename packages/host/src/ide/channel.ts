@@ -1,6 +1,7 @@
 import type { PortDevice, PortWidth } from '@bis/hyperv-types'
 import type { CommandPort, IdeDrive } from './drive.ts'
-import { IdeControl, IdeError, IdeRegister, IdeStatus, TaskFile } from './registers.ts'
+import { IdeControl, IdeError, IdeRegister, IdeStatus } from './registers.ts'
+import { TaskFiles } from './task-files.ts'
 
 const { BSY, DRDY, DSC, DRQ, ERR } = IdeStatus
 const READY = DRDY | DSC
@@ -39,18 +40,24 @@ export class IdeChannel implements PortDevice {
   readonly ranges: PortDevice['ranges']
   readonly #place: ChannelPlace
   readonly #drives: readonly (IdeDrive | undefined)[]
-  readonly #file = new TaskFile()
+  readonly #files: TaskFiles
   readonly #status = [READY, READY]
   readonly #error = [1, 1]
   #control = 0
   #transfer: Transfer | undefined
+  /** An interrupt that the guest keeps off with nIEN; it comes when that goes, unless the status is read before. */
+  #interruptPending = false
   /** Counts commands and resets: an answer with another number comes too late. */
   #turn = 0
   #raise: (line: number) => void = () => {}
+  readonly #onInterrupt: () => void
 
-  constructor(place: ChannelPlace, drives: readonly (IdeDrive | undefined)[]) {
+  /** @param onInterrupt is told of each interrupt, masked or not */
+  constructor(place: ChannelPlace, drives: readonly (IdeDrive | undefined)[], onInterrupt: () => void = () => {}) {
     this.#place = place
     this.#drives = drives
+    this.#files = new TaskFiles(drives)
+    this.#onInterrupt = onInterrupt
     this.ranges = [
       { base: place.base, size: 8 },
       { base: place.control, size: 1 },
@@ -66,11 +73,14 @@ export class IdeChannel implements PortDevice {
     if (port === this.#place.control) return this.#statusNow()
     const register = port - this.#place.base
     if (register === IdeRegister.data) return this.#readData(width)
-    if (register === IdeRegister.command) return this.#statusNow()
+    if (register === IdeRegister.command) {
+      this.#interruptPending = false
+      return this.#statusNow()
+    }
     if (this.#drives.every((drive) => drive === undefined)) return EMPTY_CHANNEL
-    if (register === IdeRegister.error) return this.#error[this.#selected] ?? 0
-    if (register === IdeRegister.device) return this.#file.device
-    return this.#file.get(register, (this.#control & IdeControl.HOB) !== 0)
+    if (register === IdeRegister.device) return this.#files.device
+    if (register === IdeRegister.error) return this.#drive === undefined ? 0 : (this.#error[this.#selected] ?? 0)
+    return this.#files.read(register, (this.#control & IdeControl.HOB) !== 0)
   }
 
   write(port: number, width: PortWidth, value: number): void {
@@ -88,13 +98,13 @@ export class IdeChannel implements PortDevice {
     const resets = register === IdeRegister.command && value === DEVICE_RESET && this.#drive?.packet === true
     if (busy && !resets) return
     if (register === IdeRegister.command) this.#command(value)
-    else if (register === IdeRegister.device) this.#file.device = value
-    else if (register === IdeRegister.error) this.#file.features = value
-    else this.#file.write(register, value)
+    else if (register === IdeRegister.device) this.#files.device = value
+    else if (register === IdeRegister.error) this.#files.features = value
+    else this.#files.write(register, value)
   }
 
   get #selected(): number {
-    return (this.#file.device >> 4) & 1
+    return this.#files.selected
   }
 
   get #drive(): IdeDrive | undefined {
@@ -114,24 +124,22 @@ export class IdeChannel implements PortDevice {
       this.#forget()
       this.#status.fill(BSY)
     }
+    if (this.#interruptPending && (value & IdeControl.nIEN) === 0) this.#interrupt()
   }
 
   #reset(): void {
     this.#forget()
-    this.#file.device = 0
+    this.#files.device = 0
     this.#status.fill(READY)
     this.#error.fill(1)
-    this.#sign(this.#drives[0] ?? this.#drives[1])
-  }
-
-  #sign(drive: IdeDrive | undefined): void {
-    const [mid, high] = drive?.signature ?? [0, 0]
-    this.#file.setSignature(mid, high)
+    for (const drive of this.#drives.keys()) this.#files.sign(drive)
   }
 
   /** Whatever was in hand is over; its answer will find nobody. */
   #forget(): void {
     this.#turn++
+    this.#interruptPending = false
+    if (this.#transfer !== undefined) this.#status[this.#transfer.drive] = READY
     this.#transfer = undefined
   }
 
@@ -143,7 +151,7 @@ export class IdeChannel implements PortDevice {
     this.#error[index] = 0
     if (code === DEVICE_RESET && drive.packet) {
       this.#status[index] = 0
-      this.#sign(drive)
+      this.#files.sign(index)
       return
     }
     if (code === EXECUTE_DIAGNOSTIC) {
@@ -152,7 +160,7 @@ export class IdeChannel implements PortDevice {
       return
     }
     this.#status[index] = BSY
-    drive.command(code, this.#file, this.#port(index, this.#turn))
+    drive.command(code, this.#files.of(index), this.#port(index, this.#turn))
   }
 
   #port(drive: number, turn: number): CommandPort {
@@ -178,7 +186,9 @@ export class IdeChannel implements PortDevice {
   }
 
   #interrupt(): void {
-    if ((this.#control & IdeControl.nIEN) === 0) this.#raise(this.#place.irq)
+    this.#onInterrupt()
+    this.#interruptPending = (this.#control & IdeControl.nIEN) !== 0
+    if (!this.#interruptPending) this.#raise(this.#place.irq)
   }
 
   #readData(width: PortWidth): number {

@@ -24,14 +24,20 @@ export class IdentifyData {
   }
 }
 
-/** Words of an emulated hard disk as Hyper-V has them, but for the DMA modes, which this controller does not have. */
-export function identifyDisk(sectors: number, channel: number): Uint8Array {
-  const cylinders = Math.min(Math.floor(sectors / (16 * 63)), 16_383)
+export const HEADS = 16
+export const SECTORS_PER_TRACK = 63
+
+/**
+ * Words of an emulated hard disk as Hyper-V has them, but for the DMA modes, which this controller does not have.
+ * @param multiple sectors with one interrupt as SET MULTIPLE has them
+ */
+export function identifyDisk(sectors: number, channel: number, multiple: number): Uint8Array {
+  const cylinders = Math.min(Math.floor(sectors / (HEADS * SECTORS_PER_TRACK)), 16_383)
   return new IdentifyData()
     .word(0, 0x045a)
     .word(1, cylinders)
-    .word(3, 16)
-    .word(6, 63)
+    .word(3, HEADS)
+    .word(6, SECTORS_PER_TRACK)
     .text(10, 10, '')
     .word(20, 3)
     .word(21, 0x80)
@@ -42,10 +48,10 @@ export function identifyDisk(sectors: number, channel: number): Uint8Array {
     .word(51, 0x0200)
     .word(53, 3)
     .word(54, cylinders)
-    .word(55, 16)
-    .word(56, 63)
-    .wide(57, 2, cylinders * 16 * 63)
-    .word(59, 0x0180)
+    .word(55, HEADS)
+    .word(56, SECTORS_PER_TRACK)
+    .wide(57, 2, cylinders * HEADS * SECTORS_PER_TRACK)
+    .word(59, multiple === 0 ? 0 : 0x100 + multiple)
     .wide(60, 2, Math.min(sectors, 0x0fff_ffff))
     .word(64, 3)
     .word(67, 0x14d)
@@ -63,13 +69,23 @@ export function identifyDisk(sectors: number, channel: number): Uint8Array {
 }
 
 export function identifyOptical(): Uint8Array {
-  return new IdentifyData()
-    .word(0, 0x85c0)
-    .text(10, 10, '')
-    .text(23, 4, '1.0')
-    .text(27, 20, 'Msft Virtual CD/ROM')
-    .word(49, 0x0e00)
-    .word(53, 2)
-    .word(64, 3)
-    .word(80, 0x01f0).bytes
+  return (
+    new IdentifyData()
+      .word(0, 0x85c0)
+      .text(10, 10, '')
+      .text(23, 4, '1.0')
+      .text(27, 20, 'Msft Virtual CD/ROM')
+      .word(49, 0x0e00)
+      .word(53, 2)
+      .word(64, 3)
+      .word(67, 0x14d)
+      .word(68, 0x78)
+      .word(80, 0x01f0)
+      // PACKET and DEVICE RESET.
+      .word(82, 0x0210)
+      .word(83, 0x4000)
+      .word(84, 0x4000)
+      .word(85, 0x0210)
+      .word(87, 0x4000).bytes
+  )
 }

@@ -3,6 +3,11 @@ import type { PortDevice, PortWidth } from '@bis/hyperv-types'
 const ADDRESS = 0xcf8
 const DATA = 0xcfc
 
+/** Configuration register with the ports of the IDE controller's bus master. */
+export const BUS_MASTER_BAR = 0x20
+const BUS_MASTER_PORTS = 0xffa0
+export const IDE_CONTROLLER = { slot: 7, function: 1 } as const
+
 /** A function on the emulated PCI bus. */
 export interface PciDescription {
   readonly slot: number
@@ -26,15 +31,15 @@ export const GEN1_PCI_DEVICES: readonly PciDescription[] = [
   { slot: 0, function: 0, vendor: 0x8086, device: 0x7192, class: 0x06_00_00, revision: 3 },
   { slot: 7, function: 0, vendor: 0x8086, device: 0x7110, class: 0x06_01_00, revision: 1, multifunction: true },
   {
-    slot: 7,
-    function: 1,
+    ...IDE_CONTROLLER,
     vendor: 0x8086,
     device: 0x7111,
     class: 0x01_01_80,
     revision: 1,
     registers: [
-      [0x04, 0x0280_0000, 0x0000_0005],
-      [0x20, 0x0000_0001, 0x0000_fff0],
+      // As the firmware leaves it: I/O and bus master on, the bus master's ports at 0xFFA0.
+      [0x04, 0x0280_0005, 0x0000_0005],
+      [BUS_MASTER_BAR, BUS_MASTER_PORTS + 1, 0x0000_fff0],
       [0x40, 0x8000_8000, 0xffff_ffff],
       [0xf8, 0x0000_0f30, 0],
     ],
@@ -57,6 +62,12 @@ export class PciHost implements PortDevice {
   }
 
   connect(): void {}
+
+  /** A register of a function as it is now. */
+  config({ slot, function: number }: { slot: number; function: number }, offset: number): number {
+    const space = this.#spaces.get(slot * 8 + number)
+    return space === undefined ? 0xffff_ffff : new DataView(space.now.buffer).getUint32(offset, true)
+  }
 
   read(port: number, width: PortWidth): number {
     if (port < DATA) return port === ADDRESS && width === 4 ? this.#address : 0xffff_ffff

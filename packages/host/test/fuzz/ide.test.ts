@@ -38,7 +38,9 @@ const settle = async (): Promise<void> => {
 describe('[TG-03] the emulated IDE channel', () => {
   it('survives any sequence of port accesses, and moves no more data than the command has', async () => {
     const port = fc.oneof(fc.integer({ min: 0, max: 7 }), fc.constant(0), fc.constant(7), fc.constant(CONTROL - BASE))
-    const interesting = [0x20, 0x24, 0x30, 0x34, 0xec, 0xa0, 0xa1, 0x08, 0x90, 0xe7, 0xc8, 0xc4, 0x40]
+    const interesting = [
+      0x20, 0x24, 0x29, 0x30, 0x34, 0x39, 0xec, 0xa0, 0xa1, 0x08, 0x90, 0xe7, 0xc8, 0xc4, 0xc5, 0xc6, 0xce, 0x40,
+    ]
     const value = fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(...interesting))
     const step = fc.record({ port, value, write: fc.boolean(), width: fc.constantFrom(1, 2, 4), times: fc.nat(600) })
     await fc.assert(
