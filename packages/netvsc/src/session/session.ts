@@ -13,6 +13,7 @@ import { ReceiveScaling } from '../rndis/receive-scaling.ts'
 import type { RndisLimits } from '../rndis/rndis-exchange.ts'
 import { RndisExchange } from '../rndis/rndis-exchange.ts'
 import { TaskOffloads } from '../rndis/task-offloads.ts'
+import { encodeWord } from '../rndis/word.ts'
 import { wantedChannels } from '../settings.ts'
 import { SendSections } from '../transmit/send-sections.ts'
 import type { TransmitQueue } from '../transmit/transmit-queue.ts'
@@ -85,7 +86,7 @@ export class NetvscSession {
   async start(config: SessionConfig, signal: AbortSignal): Promise<void> {
     const channel = this.#channel
     const stop = AbortSignal.any([signal, channel.gone, this.#stopped.signal])
-    const onStop = (): void => this.#fail(stop.reason instanceof Error ? stop.reason : deviceGone())
+    const onStop = (): void => this.abort(stop.reason instanceof Error ? stop.reason : deviceGone())
     stop.addEventListener('abort', onStop, { once: true })
     this.#undo.push(() => stop.removeEventListener('abort', onStop))
     try {
@@ -112,16 +113,20 @@ export class NetvscSession {
   /** Undoes everything; resolves when nothing of it is left. A second call waits for nothing. */
   async stop(error: Error = deviceGone()): Promise<void> {
     if (!this.#channel.gone.aborted) await this.#quiet()
-    this.#fail(error)
+    this.abort(error)
     await this.#undo.run()
     this.#channels.release()
   }
 
+  /** Ends what waits, a start included; nobody waits after this. */
+  abort(error: Error): void {
+    this.#control.close(error)
+    if (!this.#stopped.signal.aborted) this.#stopped.abort(error)
+  }
+
   /** Asks for the frames of `filter`; 0 for none. */
   setFilter(filter: number): Promise<void> {
-    const data = new Uint8Array(4)
-    new DataView(data.buffer).setUint32(0, filter, true)
-    return this.rndis.set(Oid.GEN_CURRENT_PACKET_FILTER, data)
+    return this.rndis.set(Oid.GEN_CURRENT_PACKET_FILTER, encodeWord(filter))
   }
 
   /** @param coalesce whether the host may join TCP segments */
@@ -207,11 +212,5 @@ export class NetvscSession {
       this.#owner.log.log('debug', `filter not cleared: ${messageOf(error)}`)
     }
     await this.#channels.drain()
-  }
-
-  /** Ends what waits; nobody waits after this. */
-  #fail(error: Error): void {
-    this.#control.close(error)
-    if (!this.#stopped.signal.aborted) this.#stopped.abort(error)
   }
 }

@@ -1,11 +1,12 @@
 import type { Channel, FrameOffload, PageAllocator, PageRun } from '@bis/hyperv-types'
 import { PAGE_SIZE, SendStatus, TransmitStatus } from '@bis/hyperv-types'
-import { EtherType, RepeatedCopies } from '@bis/hyperv-types/ethernet'
+import { RepeatedCopies } from '@bis/hyperv-types/ethernet'
 import { NVSP_NO_SEND_SECTION, NvspChannelType, NvspMessageType, NvspStatus } from '@bis/hyperv-types/network'
 import { PacketType, PrivateBuffer, RangeList, scriptEngine } from '@bis/hyperv-types/ring'
 import type { RndisLimits } from '../rndis/rndis-exchange.ts'
 import type { NetvscStatistics } from '../statistics.ts'
 import { frameHeaderBytes, writeFrameHeader } from './frame-encoder.ts'
+import { isIpv6 } from './frame-rules.ts'
 import type { SendSections } from './send-sections.ts'
 
 /** A large frame's pages: one for the header, which must lie in one range, and 64 KiB and a little for the frame. */
@@ -344,8 +345,4 @@ export class TransmitQueue {
     this.stalled = true
     return TransmitStatus.full
   }
-}
-
-function isIpv6(bytes: Uint8Array, offset: number): boolean {
-  return ((bytes[offset + 12] ?? 0) << 8) + (bytes[offset + 13] ?? 0) === EtherType.IPV6
 }
