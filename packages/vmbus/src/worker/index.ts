@@ -1,2 +1,3 @@
 export type { ChannelDescriptor, ProcessorLink } from './link-data.ts'
-export { type ProcessorOptions, type ServedChannel, type ServeOptions, VirtualProcessor } from './virtual-processor.ts'
+export type { ServedChannel, ServeOptions } from './served-channel.ts'
+export { type ProcessorOptions, VirtualProcessor } from './virtual-processor.ts'
