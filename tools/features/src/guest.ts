@@ -196,18 +196,29 @@ export function channelOf(machine: Machine, nameunit: string): Channel {
 
 /** Bytes by a simple rule, to be compared. */
 export function pattern(length: number, seed = 1): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => (Math.imul(i + seed, 2_654_435_761) >>> 24) & 0xff)
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i++) bytes[i] = Math.imul(i + seed, 2_654_435_761) >>> 24
+  return bytes
 }
 
 export function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
+  return a.length === b.length && Buffer.compare(a, b) === 0
 }
 
-/** Writes, and reads back. */
-export async function exercise(target: BlockDevice, offset: number, length: number, seed = 1): Promise<void> {
+/** Writes, looks at the host's end when that is given, and reads back. */
+export async function exercise(
+  target: BlockDevice,
+  offset: number,
+  length: number,
+  seed = 1,
+  host?: Pick<DiskBackend, 'read'>,
+): Promise<void> {
   const data = pattern(length, seed)
   await target.write(offset, data)
   await target.flush()
+  const there = new Uint8Array(length)
+  await host?.read(offset, there)
+  want(host === undefined || same(there, data), `${target.name}: the host's disk has other bytes at ${offset}`)
   const back = new Uint8Array(length)
   await target.read(offset, back)
   want(same(back, data), `${target.name}: ${length} bytes at ${offset} read back otherwise`)

@@ -20,6 +20,7 @@ async function traffic(cell: ProbeCell): Promise<Used> {
   const got = collect(b.net)
   const open = channelsOf(b)
   const before = open.map(({ statistics }) => statistics?.packetsSent ?? 0)
+  const sent = channelsOf(a).map(({ statistics }) => statistics?.packetsReceived ?? 0)
   for (let port = 1; port <= FLOWS; port++) {
     const frame = flowFrame(macOf(2), macOf(1), port)
     a.net.transmit(frame, 0, frame.length)
@@ -28,7 +29,14 @@ async function traffic(cell: ProbeCell): Promise<Used> {
   const after = channelsOf(b).map(({ statistics }) => statistics?.packetsSent ?? 0)
   want(
     after.every((count, i) => count > (before[i] ?? 0)),
-    `packets on the channels: ${after.join()}`,
+    `the host's packets on the channels: ${after.join()}, before ${before.join()}`,
+  )
+  const queues = new Set(got.map(({ queue }) => queue))
+  want(queues.size === open.length, `the guest received on channels ${[...queues].join()} of ${open.length}`)
+  const asked = channelsOf(a).map(({ statistics }) => statistics?.packetsReceived ?? 0)
+  want(
+    asked.every((count, i) => count > (sent[i] ?? 0)),
+    `the guest's packets on the channels: ${asked.join()}, before ${sent.join()}`,
   )
   return { channels: open.length, processors: open.map(({ targetVp }) => targetVp), arrived: got.length }
 }
@@ -44,8 +52,8 @@ export const multichannel: Probe = async (cell) => {
   want(channels === 4, `${channels} channels on four processors`)
   want(new Set(processors).size === 4, `channels on processors ${processors.join()}`)
   return {
-    did: `sent ${FLOWS} flows to a NIC of a guest with four processors`,
-    saw: `host has four open channels on processors ${processors.join(', ')}, packets on each, ${arrived} frames arrived`,
+    did: `sent ${FLOWS} flows between NICs of guests with four processors`,
+    saw: `host has four open channels on processors ${processors.join(', ')}, packets on each both ways, ${arrived} frames arrived`,
   }
 }
 

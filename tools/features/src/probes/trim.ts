@@ -16,6 +16,7 @@ export const trim: Probe = async (cell) => {
   }
   await exercise(target, 0, 8 * MIB)
   const before = await data()
+  want(before === 8 * MIB, `the image holds ${before} bytes after 8 MiB were written`)
   await target.trim(0, 6 * MIB)
   await target.flush()
   const after = await data()

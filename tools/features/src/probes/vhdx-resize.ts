@@ -1,7 +1,7 @@
 import { create, MemoryBackend } from '@bis/vhdx'
 import type { Probe } from '../feature.ts'
-import { until } from '../feature.ts'
-import { controllerWith, disk, exercise, MIB, powerOn } from '../guest.ts'
+import { until, want } from '../feature.ts'
+import { controllerWith, disk, exercise, MIB, pattern, powerOn, same } from '../guest.ts'
 
 /** A VHDX grows and shrinks while the guest has it. */
 export const vhdxResize: Probe = async (cell) => {
@@ -10,15 +10,24 @@ export const vhdxResize: Probe = async (cell) => {
   await using machine = await powerOn(cell, { devices: [controller] })
   const target = disk(machine)
   const size = (): number => target.geometry.blockCount * target.geometry.blockSize
-  await exercise(target, 0, 65_536)
+  const kept = pattern(65_536)
+  await target.write(0, kept)
   for (const mib of [128, 32]) {
     await image.resize(mib * MIB)
     controller.target.announce()
     await until(() => size() === mib * MIB, `${mib} MiB seen by the guest`)
-    await exercise(target, mib * MIB - 65_536, 65_536, mib)
+    await exercise(target, mib * MIB - 65_536, 65_536, mib, image)
+    const beyond = await target.write(mib * MIB, kept).then(
+      () => 'was taken',
+      () => 'was refused',
+    )
+    want(beyond === 'was refused', `a write behind ${mib} MiB ${beyond}`)
+    const back = new Uint8Array(kept.length)
+    await target.read(0, back)
+    want(same(back, kept), `with ${mib} MiB the data before reads otherwise`)
   }
   return {
     did: 'resized the image from 64 to 128 and to 32 MiB',
-    saw: 'the guest saw each size and used its last sectors',
+    saw: 'the guest saw each size and used its last sectors; what was there stayed, and writes behind the end were refused',
   }
 }

@@ -10,11 +10,16 @@ export const virtualFibreChannel: Probe = async (cell) => {
     port: Uint8Array.of(0xc0, 3, 0xff, 0, 0, 0, 0, 1),
     node: Uint8Array.of(0xc0, 3, 0xff, 0, 0, 0, 0xff, 0xff),
   }
+  const backend = ramDisk()
   const adapter = fibreChannelAdapter({ release, instanceId: '2f9bcc4a-0000-4000-8000-000000000001', names })
-  adapter.target.attach({ path: 0, target: 3, lun: 7 }, diskUnit(ramDisk(), { release }))
+  adapter.target.attach({ path: 0, target: 3, lun: 7 }, diskUnit(backend, { release }))
   await using machine = await powerOn(cell, { devices: [adapter] })
   const line = machine.kernel.dmesg.lines.find(({ text }) => /WWN/.test(text))?.text ?? ''
   want(/c003ff0000000001/i.test(line.replaceAll(':', '')), `dmesg says ${JSON.stringify(line)}`)
-  await exercise(disk(machine), 8192, 131_072)
-  return { did: 'attached an HBA with a disk at target 3 LUN 7', saw: `${line}; the disk reads what was written` }
+  want(/c003ff000000ffff/i.test(line.replaceAll(':', '')), `dmesg has no name of the node: ${JSON.stringify(line)}`)
+  await exercise(disk(machine), 8192, 131_072, 1, backend)
+  return {
+    did: 'attached an HBA with a disk at target 3 LUN 7',
+    saw: `${line}; the host has what the guest wrote, and the guest reads it`,
+  }
 }
