@@ -2,7 +2,7 @@ import type { ReleaseProfile } from '../releases/profile.ts'
 import { manualPage } from './manual-pages.ts'
 import { moduleFile } from './module-file.ts'
 import { packageListFor } from './package-list.ts'
-import { DAEMON, GET_DHCP_INFO, GET_DNS_INFO, RC_SCRIPT, SET_IFCONFIG } from './script-texts.ts'
+import { DAEMON, GET_DHCP_INFO, GET_DNS_INFO, rcScript, SET_IFCONFIG } from './script-texts.ts'
 
 export const PORT_NAME = 'hyperv-is'
 
@@ -16,22 +16,25 @@ export interface PortFile {
   readonly gzip: boolean
 }
 
-const SCRIPTS: Readonly<Record<string, string>> = {
-  'usr/local/etc/rc.d/hv_kvpd': RC_SCRIPT,
-  'usr/local/sbin/hv_kvp_daemon': DAEMON,
-  'usr/local/hyperv/scripts/hv_get_dhcp_info': GET_DHCP_INFO,
-  'usr/local/hyperv/scripts/hv_get_dns_info': GET_DNS_INFO,
-  'usr/local/hyperv/scripts/hv_set_ifconfig': SET_IFCONFIG,
+/** By their paths, with a leading slash. */
+function scriptsOf({ daemon, scripts }: ReleaseProfile): Readonly<Record<string, string>> {
+  return {
+    '/usr/local/etc/rc.d/hv_kvpd': rcScript(daemon.value),
+    [daemon.value]: DAEMON,
+    [`${scripts.value}/hv_get_dhcp_info`]: GET_DHCP_INFO,
+    [`${scripts.value}/hv_get_dns_info`]: GET_DNS_INFO,
+    [`${scripts.value}/hv_set_ifconfig`]: SET_IFCONFIG,
+  }
 }
 
 /** What is staged for a release. @throws PortError `built-in` when it has no port. */
 export function portFiles(profile: ReleaseProfile): PortFile[] {
   const version = profile.port.value?.bisVersion ?? ''
-  return packageListFor(profile).map((path) => portFile(path, version))
+  const scripts = scriptsOf(profile)
+  return packageListFor(profile).map((path) => portFile(path, version, scripts[`/${path}`]))
 }
 
-function portFile(path: string, version: string): PortFile {
-  const script = SCRIPTS[path]
+function portFile(path: string, version: string, script: string | undefined): PortFile {
   if (script !== undefined) return { path, mode: 0o555, text: script, gzip: false }
   const module = /^boot\/modules\/(\w+)\.ko$/.exec(path)?.[1]
   if (module !== undefined) {

@@ -1,6 +1,7 @@
 /** Texts of the scripts the port installs, ours; what each has to do is known from the port's and the base system's. */
 
-export const RC_SCRIPT = `#!/bin/sh
+/** Starts the daemon at boot. @param daemon its path */
+export const rcScript = (daemon: string): string => `#!/bin/sh
 #
 # PROVIDE: hv_kvpd
 # REQUIRE: LOGIN
@@ -11,7 +12,7 @@ export const RC_SCRIPT = `#!/bin/sh
 name="hv_kvp_daemon"
 rcvar="hv_kvp_daemon_enable"
 desc="Hyper-V key-value pair daemon"
-command="/usr/local/sbin/\${name}"
+command="${daemon}"
 required_dirs="/usr/local/hyperv"
 start_precmd="hv_kvp_ready"
 

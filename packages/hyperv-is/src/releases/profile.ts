@@ -1,6 +1,7 @@
 /** A fact and where it stands. */
 export interface Fact<T> {
   readonly value: T
+  /** The files of the release, or what else tells it; `not re-read` where only a neighbour of the release was at hand. */
   readonly source: string
 }
 
@@ -8,11 +9,11 @@ export interface Fact<T> {
 export interface KernelInterface {
   /** `__FreeBSD_version`, which the hypervisor is told. */
   readonly osReleaseDate: Fact<number>
-  /** How the stack hands frames to a driver: through `if_transmit`, or a queue of so many frames and `if_start`. */
+  /** How the release's hn(4) gets its frames: through `if_transmit`, or from a queue of so many frames by `if_start`. */
   readonly transmit: Fact<'transmit' | { readonly startQueue: number }>
   /** Disk requests may come with pages that are not mapped; otherwise as one mapped buffer. */
   readonly unmappedIo: Fact<boolean>
-  /** Longest disk request in bytes. */
+  /** Longest disk request in bytes that a driver may be given. */
   readonly maxDiskIo: Fact<number>
   /** Who drives IDE: ata(4) by itself, or CAM. */
   readonly diskStack: Fact<'ata' | 'cam'>
@@ -20,11 +21,19 @@ export interface KernelInterface {
   readonly ideNames: Fact<{ readonly disk: string; readonly optical: string; readonly fixed: boolean }>
   /** Granularity of callouts in milliseconds: a tick, or 0 where they take any time. */
   readonly calloutTick: Fact<number>
+  /** Whether taskqueues have tasks that run after a time, and threads that stay on one processor; undefined: not known. */
+  readonly taskqueues: Fact<{ readonly timeoutTasks: boolean | undefined; readonly boundThreads: boolean }>
+  /** Whose child vmbus is. */
+  readonly busParent: Fact<'nexus' | 'acpi'>
+  /** Where vmbus gets its interrupt vector, and on which processors it is taken. */
+  readonly interruptVector: Fact<{ readonly from: 'ioapic' | 'lapic'; readonly processors: 'first' | 'all' }>
+  /** What vmbus handles messages and events in: software interrupts, or a taskqueue for each processor. */
+  readonly interruptWork: Fact<'software-interrupt' | 'taskqueues'>
   /** What the Hyper-V time counter reads: the MSR, or the reference TSC page too. */
   readonly timeCounter: Fact<'msr' | 'tsc-page'>
   /** Whether a sysctl that is a tunable takes its value from the loader by itself. */
   readonly sysctlTunables: Fact<boolean>
-  /** How the emulated IDE disks are kept from showing twice. */
+  /** How the release keeps the emulated IDE disks from showing twice; our driver does as head on each of them. */
   readonly disengage: Fact<DisengageStyle>
 }
 
