@@ -12,6 +12,14 @@ export const azureImage: Probe = async (cell) => {
   await convert(raw, medium, { format: 'vhd', azure: true })
   const refusals = await checkAzure(medium)
   want(refusals.length === 0, refusals.map(({ message }) => message).join('; '))
+  // Azure's rules, read off the file itself: a footer of 512 bytes behind whole mebibytes, disk type 2 (fixed).
+  const footer = new Uint8Array(512)
+  await medium.read(6 * MIB, footer)
+  const view = new DataView(footer.buffer)
+  const [size, type] = [view.getUint32(52), view.getUint32(60)]
+  want((await medium.size()) === 6 * MIB + 512, `a file of ${await medium.size()} bytes`)
+  want(new TextDecoder().decode(footer.subarray(0, 8)) === 'conectix', 'no footer behind the data')
+  want(size === 6 * MIB && type === 2, `the footer tells of a disk of type ${type} with ${size} bytes`)
   const vhdx = new MemoryBackend()
   const other = await create(vhdx, { sizeBytes: 8 * MIB })
   await other.close()
@@ -25,6 +33,6 @@ export const azureImage: Probe = async (cell) => {
   want(same(back, data), 'the guest read other bytes')
   return {
     did: 'converted a raw image of 5 MiB and a sector, checked it, booted from it',
-    saw: `a fixed VHD of 6 MiB without refusals that the guest reads; a VHDX is refused: ${reason.message}`,
+    saw: `a fixed VHD of 6 MiB and its footer, not refused, which the guest reads; a VHDX is refused: ${reason.message}`,
   }
 }

@@ -19,6 +19,10 @@ export const jumbo: Probe = async (cell) => {
     await until(() => got.length === 1, 'the long frame')
     want(same(got[0]?.bytes ?? frame.subarray(1), frame), 'the frame arrived otherwise')
   }
+  want(
+    lan.switch.ports.every(({ counters }) => counters.framesIn <= 1),
+    'a frame went in pieces',
+  )
   const longer = frameOf(macOf(2), macOf(1), 9019)
   want(a.net.transmit(longer, 0, longer.length) === TransmitStatus.refused, 'a frame above the MTU was taken')
   const refused = await a.net.configure({ mtu: 20_000 }).then(

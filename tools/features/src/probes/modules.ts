@@ -17,8 +17,11 @@ export const modules: Probe = async (cell) => {
     hv_netvsc: () => kernel.interfaces.get('hn0') !== undefined,
     hv_utils: () => tree.find('hvheartbeat0')?.state === 'attached',
   }
+  const loaded = (name: string): boolean => tree.modules.some((module) => module.name === name)
+  want(loaded('hv_vmbus') && all.every(({ name }) => loaded(name)) && all.length === 4, 'not all five are loaded')
   for (const module of all) {
     await tree.unload(module.name)
+    want(!loaded(module.name), `${module.name} is still there`)
     for (const [name, there] of Object.entries(has))
       want(there() === (name !== module.name), `${name} with ${module.name} unloaded`)
     if (module.name !== 'hv_storvsc') await exercise(disk(machine), 0, 4096)

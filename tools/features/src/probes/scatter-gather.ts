@@ -29,9 +29,14 @@ export const scatterGather: Probe = async (cell) => {
   const seen = new Uint8Array(data.length)
   await backend.read(8 * 512, seen)
   want(same(seen, data), "the host's disk has other bytes")
+  for (const part of parts) part.fill(0)
+  await target.execute([0x28, 0, 0, 0, 0, 8, 0, 0, 32, 0], { dataIn: parts })
+  want(bounced() === before, 'the pages were not read into where they are')
+  const back = Buffer.concat(parts)
+  want(same(back, data), 'the pages have other bytes after reading')
   for (const run of runs) pages.free(run)
   return {
-    did: `wrote ${data.length} bytes from ${parts.length} pages that are not contiguous, unaligned at both ends`,
-    saw: "every byte on the host's disk; no bounce buffer used",
+    did: `wrote and read ${data.length} bytes, one request each, in ${parts.length} pages that are not contiguous, unaligned at both ends`,
+    saw: "every byte on the host's disk and back in the pages; no bounce buffer used",
   }
 }

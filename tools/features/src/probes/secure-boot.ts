@@ -24,16 +24,20 @@ const LAST_BLOCK = (DISK_MIB * MIB) / 512 - 34
 
 /** The loader on the boot disk, read through storvsc, goes before firmware that trusts one authority. */
 export const secureBoot: Probe = async (cell) => {
-  const { db, dbx, unsigned, signed, revoked } = scene()
+  const { db, dbx, revokedSigner, unsigned, signed, revoked, foreign } = scene()
   const accepted = await bootVerdict(cell, signed, { db, dbx })
   want(accepted.accepted && accepted.signer === 'BIS signer', `the signed loader is refused: ${accepted.reason}`)
   const bare = await bootVerdict(cell, unsigned, { db, dbx })
   want(!bare.accepted && bare.reason === 'unsigned', `the loader without signature: ${bare.reason}`)
   const withdrawn = await bootVerdict(cell, revoked, { db, dbx })
   want(!withdrawn.accepted && withdrawn.reason === 'revoked-image', `the revoked loader: ${withdrawn.reason}`)
+  const stranger = await bootVerdict(cell, foreign, { db, dbx })
+  want(!stranger.accepted, 'a loader that another authority signed is accepted')
+  const withdrawnSigner = await bootVerdict(cell, signed, { db, dbx: revokedSigner })
+  want(!withdrawnSigner.accepted, 'a loader whose signer was revoked is accepted')
   return {
-    did: 'booted generation 2 machines from disks with a signed, an unsigned and a revoked loader, and verified each',
-    saw: `signed by ${accepted.signer}: accepted; the others refused: ${bare.reason}, ${withdrawn.reason}`,
+    did: 'booted generation 2 machines from disks with loaders signed, unsigned, revoked, signed by another authority and by a revoked signer, and verified each',
+    saw: `signed by ${accepted.signer}: accepted; the others refused: ${[bare, withdrawn, stranger, withdrawnSigner].map((verdict) => (verdict.accepted ? '' : verdict.reason)).join(', ')}`,
   }
 }
 
@@ -66,6 +70,10 @@ interface Scene {
   readonly unsigned: Uint8Array
   readonly signed: Uint8Array
   readonly revoked: Uint8Array
+  /** Revokes not an image but who signed. */
+  readonly revokedSigner: SignatureDatabase
+  /** Signed by whom the firmware does not know. */
+  readonly foreign: Uint8Array
 }
 
 let made: Scene | undefined
@@ -86,6 +94,8 @@ function makeScene(): Scene {
     dbx: variable(SignatureType.sha256, imageDigest(parsePeImage(revoked))),
     unsigned,
     signed: signLoader(unsigned, signer),
+    revokedSigner: variable(SignatureType.x509, signer.certificate),
+    foreign: signLoader(unsigned, createIdentity({ name: 'Another authority', authority: true })),
     revoked,
   }
 }
