@@ -4,7 +4,7 @@ import { ETHERNET_HEADER_BYTES } from '@bis/hyperv-types/ethernet'
 import { NvspVersion, Oid } from '@bis/hyperv-types/network'
 import { readWord } from '../rndis/word.ts'
 import type { NetvscSession } from '../session/session.ts'
-import { MOST_FRAME_BYTES } from '../transmit/transmit-queue.ts'
+import { MOST_FRAME_BYTES } from '../transmit/large-buffers.ts'
 
 const MTU_DEFAULT = 1500
 /** HN_MTU_MAX of FreeBSD. The host may take less. */

@@ -50,7 +50,7 @@ export class NetChannel {
 
   /** Lets go of all memory; only when the host has nothing of it any more. */
   release(): void {
-    this.queue?.free(this.channel.pages)
+    this.queue?.close()
     this.path?.close()
     this.queue = undefined
     this.path = undefined
