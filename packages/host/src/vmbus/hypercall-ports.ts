@@ -7,6 +7,7 @@ import {
 } from '@bis/hyperv-types/vmbus'
 import type { Inbox } from './inbox.ts'
 import type { OpenChannels } from './open-channels.ts'
+import type { ServerLife } from './server-life.ts'
 import type { VmbusServerOptions } from './server-options.ts'
 import type { Counters } from './server-report.ts'
 
@@ -23,15 +24,15 @@ export class HypercallPorts {
   readonly #inbox: Inbox
   readonly #open: OpenChannels
   readonly #counters: Counters
-  /** Channels are being saved: their ports are still there, and who restores them looks at every ring. */
-  saving = false
+  readonly #life: ServerLife
 
-  constructor(options: VmbusServerOptions, inbox: Inbox, open: OpenChannels, counters: Counters) {
+  constructor(options: VmbusServerOptions, inbox: Inbox, open: OpenChannels, counters: Counters, life: ServerLife) {
     this.#vmbusVersion = options.release.vmbusVersion
     this.#messagePort = options.versions?.messageConnectionId
     this.#inbox = inbox
     this.#open = open
     this.#counters = counters
+    this.#life = life
   }
 
   /** HvPostMessage. @returns its HV_STATUS */
@@ -52,7 +53,8 @@ export class HypercallPorts {
     this.#counters.signalsReceived++
     if (flag !== 0) return this.#unknown()
     if (connectionId === VMBUS_EVENT_CONNECTION_ID) return this.#open.sharedSignaled() ? SUCCESS : this.#unknown()
-    return this.#open.signaled(connectionId) || this.saving ? SUCCESS : this.#unknown()
+    // While channels are saved their ports are still there, and who restores them looks at every ring.
+    return this.#open.signaled(connectionId) || this.#life.state === 'saving' ? SUCCESS : this.#unknown()
   }
 
   /** Hosts that do not speak 5.0 have no second port: guests take that as the answer to a newer contact. */

@@ -1,11 +1,11 @@
 import type { CrashReport, SynicPorts, VspDevice, VspPort } from '@bis/hyperv-types'
 import { silentLogger } from '@bis/hyperv-types'
-import { formatVmbusVersion, VMBUS_MESSAGE_TYPE } from '@bis/hyperv-types/vmbus'
+import { VMBUS_MESSAGE_TYPE } from '@bis/hyperv-types/vmbus'
 import type { ChannelRecord } from '../control/channel-record.ts'
 import { ControlPlane } from '../control/control-plane.ts'
 import type { ControlEffects } from '../control/effects.ts'
 import { brokenInvariants } from '../control/invariants.ts'
-import type { Connection, OpenRequest, ViolationCause } from '../control/types.ts'
+import type { Connection, OpenRequest } from '../control/types.ts'
 import { HostError } from '../errors.ts'
 import { Faults } from '../faults/faults.ts'
 import type { HostRelease } from '../host-release.ts'
@@ -16,16 +16,20 @@ import type { ReplayHost } from '../saved/replay.ts'
 import { replay } from '../saved/replay.ts'
 import type { SavedChannel, SavedServer } from '../saved/saved-server.ts'
 import { RestoreError } from '../saved/saved-server.ts'
+import { DeviceChannels } from './device-channels.ts'
 import { DeviceSlots } from './device-slots.ts'
+import { Happening } from './happening.ts'
 import { HypercallPorts } from './hypercall-ports.ts'
 import { Inbox } from './inbox.ts'
 import { LimitedLog } from './limited-log.ts'
 import { toOfferSpec } from './offer-spec.ts'
 import { OpenChannels } from './open-channels.ts'
+import { ServerJournal } from './server-journal.ts'
+import { ServerLife } from './server-life.ts'
 import { controlLimits } from './server-limits.ts'
 import type { VmbusServerOptions } from './server-options.ts'
 import type { ChannelInfo, ServerCounters } from './server-report.ts'
-import { Counters, describeChannel } from './server-report.ts'
+import { describeChannel } from './server-report.ts'
 import { ServiceQueue } from './service-queue.ts'
 
 const MAX_MESSAGE_BYTES = 240
@@ -41,20 +45,19 @@ export class VmbusServer {
   readonly release: HostRelease
   readonly #options: VmbusServerOptions
   readonly #ports: SynicPorts
-  readonly #log: LimitedLog
   readonly #control: ControlPlane
   readonly #open: OpenChannels
   readonly #inbox: Inbox
-  readonly #calls: HypercallPorts
   readonly #slots: DeviceSlots
-  readonly #counters = new Counters()
+  readonly #devices: DeviceChannels
+  readonly #journal: ServerJournal
   readonly #disconnectPorts: () => void
   readonly #faults: Faults | undefined
-  #life: 'running' | 'restoring' | 'saving' | 'stopping' | 'stopped' = 'running'
-  #idleWaiters: (() => void)[] = []
-  #quietWaiters: (() => void)[] = []
-  /** What devices get when their channels are restored, by channel. */
-  readonly #restored = new Map<number, unknown>()
+  readonly #life: ServerLife
+  /** The connection has ended and every device is closed. */
+  readonly #disconnection = new Happening()
+  /** A device has closed a channel or let go of memory. */
+  readonly #deviceDone = new Happening()
   #lastCrash: CrashReport | undefined = undefined
 
   constructor(options: VmbusServerOptions) {
@@ -65,8 +68,10 @@ export class VmbusServer {
     this.#ports = ports
     this.release = release
     this.name = options.name ?? 'guest'
-    this.#log = new LimitedLog(options.log ?? silentLogger, clock)
-    this.#slots = new DeviceSlots(this.name, this.#log)
+    this.#life = new ServerLife(this.name)
+    const log = new LimitedLog(options.log ?? silentLogger, clock)
+    this.#journal = new ServerJournal(this.name, log)
+    this.#slots = new DeviceSlots(this.name, log)
     this.#control = new ControlPlane(
       controlLimits(ports, release, options.quotas ?? {}, options.versions ?? {}, this.#faults?.chooseChannelId),
       this.#effects(),
@@ -78,11 +83,11 @@ export class VmbusServer {
       engine: options.engine,
       faults: this.#faults,
       findGpadl: (record, handle) => this.#control.findGpadl(record, handle),
-      broken: (record, reason) => this.#channelBroken(record, reason),
+      broken: (record, reason) => this.#journal.channelBroken(this.#slots.nameOf(record), reason, record.key),
     })
+    this.#devices = new DeviceChannels(this.#slots, this.#open)
     this.#inbox = new Inbox(clock, options.quotas?.queuedMessages ?? 1024, (payload) => this.#control.receive(payload))
-    const calls = new HypercallPorts(options, this.#inbox, this.#open, this.#counters)
-    this.#calls = calls
+    const calls = new HypercallPorts(options, this.#inbox, this.#open, this.#journal.counters, this.#life)
     this.#disconnectPorts = ports.connect({
       messagePosted: (connectionId, messageType, payload) => calls.messagePosted(connectionId, messageType, payload),
       eventSignaled: (connectionId, flag) => calls.eventSignaled(connectionId, flag),
@@ -102,7 +107,7 @@ export class VmbusServer {
   }
 
   get counters(): ServerCounters {
-    return this.#counters.snapshot()
+    return this.#journal.counters.snapshot()
   }
 
   /**
@@ -110,7 +115,7 @@ export class VmbusServer {
    * @throws HostError `bad-offer`, `duplicate-offer` for an instance that is there already, `stopped`
    */
   offer(device: VspDevice): VspPort {
-    if (this.#life !== 'running') throw new HostError('stopped', `${this.name}: the server has been stopped`)
+    this.#life.mustRun()
     const spec = toOfferSpec(device.offer)
     if (this.#slots.find(spec.interfaceId, spec.instanceId) !== undefined) {
       throw new HostError('duplicate-offer', `${this.name}: instance ${spec.instanceId} is on the bus already`)
@@ -133,20 +138,19 @@ export class VmbusServer {
    * @throws HostError `stopped`
    */
   async save(): Promise<SavedServer> {
-    if (this.#life !== 'running') throw new HostError('stopped', `${this.name}: the server is not running`)
-    this.#life = 'saving'
-    this.#calls.saving = true
+    this.#life.mustRun()
+    this.#life.to('saving')
     const inbox = this.#inbox.hold()
     await this.#quiet()
     const states = new Map<number, DeviceState>()
     for (const record of [...this.#control.channels]) {
-      const state = record.device.at === 'open' && !record.reserved ? await this.#saveChannel(record) : undefined
+      const state = record.device.at === 'open' && !record.reserved ? await this.#devices.save(record) : undefined
       if (state !== undefined) states.set(record.key, state)
     }
     await this.#quiet()
     this.#disconnectPorts()
     this.#open.disconnect()
-    this.#life = 'stopped'
+    this.#life.to('stopped')
     return capture(this.#control, inbox, ({ key }) => states.get(key))
   }
 
@@ -156,25 +160,14 @@ export class VmbusServer {
    * @throws RestoreError and leaves the server without a connection; the guest has to be reset then
    */
   restore(saved: SavedServer): void {
-    if (this.#life !== 'running' || this.#control.state.at !== 'disconnected') {
+    if (this.#life.state !== 'running' || this.#control.state.at !== 'disconnected') {
       throw new RestoreError('refused', `${this.name}: only a server that has not heard of its guest can be restored`)
     }
-    this.#life = 'restoring'
-    try {
-      const orphans = replay(saved, this.#replayHost())
-      const inbox = saved.inbox.map((message) => fromHex(message, MAX_MESSAGE_BYTES))
-      this.#life = 'running'
-      if (saved.connection?.offered === true) this.#control.continueOffers()
-      for (const orphan of orphans.reverse()) this.#control.revoke(orphan)
-      this.#open.wakeGuest()
-      for (const message of inbox) this.#inbox.put(message)
-    } catch (error) {
-      this.#control.partitionReset()
-      this.#life = 'running'
-      throw error
-    } finally {
-      this.#restored.clear()
-    }
+    const { orphans, inbox } = this.#replay(saved)
+    if (saved.connection?.offered === true) this.#control.continueOffers()
+    for (const orphan of orphans.reverse()) this.#control.revoke(orphan)
+    this.#open.wakeGuest()
+    for (const message of inbox) this.#inbox.put(message)
   }
 
   /** What is wrong with the server's own state: for tests, after each step. */
@@ -187,61 +180,44 @@ export class VmbusServer {
    * after five seconds with a line that names those which are not.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#life === 'running') {
-      this.#life = 'stopping'
+    if (this.#life.state === 'running') {
+      this.#life.to('stopping')
       this.#disconnectPorts()
       this.#inbox.clear()
       this.#control.partitionReset()
     }
-    if (this.#control.state.at === 'disconnected') this.#life = 'stopped'
-    if (this.#life === 'stopped') return
-    await new Promise<void>((resolve) => {
-      const timer = this.#options.clock.after(STOP_MS, () => {
-        const busy = this.channels().filter(({ device }) => device !== 'closed')
-        const names = busy.map(({ instanceId, subIndex }) => `${instanceId}.${subIndex}`).join(', ')
-        this.#log.log('error', `${this.name}: stopped while devices were still busy: ${names}`)
-        resolve()
-      })
-      this.#idleWaiters.push(() => {
-        timer.cancel()
-        resolve()
-      })
-    })
-    this.#life = 'stopped'
+    if (this.#life.state === 'stopped') return
+    if (this.#control.state.at !== 'disconnected') await this.#devicesClosed()
+    this.#life.to('stopped')
   }
 
   #faulty(device: VspDevice): VspDevice {
     const { clock } = this.#options
     const offerAgain = (again: VspDevice) => {
-      if (this.#life === 'running') this.offer(again)
+      if (this.#life.state === 'running') this.offer(again)
     }
     return this.#faults?.device(device, { clock, offerAgain }) ?? device
   }
 
   #partitionReset(what: string): void {
-    this.#log.log('info', `${this.name}: the partition ${what}`)
+    this.#journal.partition(what)
     this.#inbox.clear()
     this.#control.partitionReset()
   }
 
   #guestCrashed(report: CrashReport): void {
     this.#lastCrash = report
-    const parameters = report.parameters.map((parameter) => `0x${parameter.toString(16)}`).join(' ')
-    this.#log.log('error', `${this.name}: the guest crashed: ${report.message ?? parameters}`, 'crash')
+    this.#journal.crashed(report)
     this.#options.onCrash?.(report)
   }
 
   #effects(): ControlEffects {
     return {
-      post: ({ vp, sint }, message) => {
+      post: (target, message) => {
         // The guest has had these answers.
-        if (this.#life === 'restoring') return
-        const delivery = this.#ports.postMessage(vp, sint, VMBUS_MESSAGE_TYPE, message)
-        if (delivery === 'full' || delivery === 'invalid' || delivery === 'gone') {
-          this.#counters.lostMessages++
-          const text = `${this.name}: message for SINT ${sint} of processor ${vp} lost: ${delivery}`
-          this.#log.log('warning', text, 'message lost')
-        } else this.#counters.messagesSent++
+        if (this.#life.state === 'restoring') return
+        const { vp, sint } = target
+        this.#journal.posted(target, this.#ports.postMessage(vp, sint, VMBUS_MESSAGE_TYPE, message))
       },
       connected: (connection) => this.#connected(connection),
       disconnected: () => this.#disconnected(),
@@ -251,68 +227,69 @@ export class VmbusServer {
       releaseGpadl: (record, handle) => void this.#releaseGpadl(record, handle),
       channelGone: (record) => this.#slots.remove(record),
       transportConnect: () => false,
-      violation: (cause, text) => this.#violation(cause, text),
+      violation: (cause, text) => this.#journal.violation(cause, text),
     }
   }
 
   #connected(connection: Connection): void {
     this.#open.connect(connection)
-    this.#log.log('info', `${this.name}: connected with VMBus ${formatVmbusVersion(connection.version)}`, 'connected')
+    this.#journal.connected(connection)
   }
 
   #disconnected(): void {
     this.#open.disconnect()
     this.#slots.resetAll()
-    const waiters = this.#idleWaiters
-    this.#idleWaiters = []
-    for (const wake of waiters) wake()
+    this.#disconnection.happens()
+  }
+
+  /** Resolves when the connection has ended, or when devices take too long to close. */
+  #devicesClosed(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(STOP_MS, () => {
+        this.#journal.stillBusy(this.channels().filter(({ device }) => device !== 'closed'))
+        resolve()
+      })
+      void this.#disconnection.next().then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
   }
 
   #openChannel(record: ChannelRecord, request: OpenRequest): boolean {
-    const mayOpen = this.#life === 'running' || this.#life === 'restoring'
-    if (!mayOpen || record.device.at !== 'opening') return false
-    try {
-      const restored = this.#restored.get(record.key)
-      return this.#open.open(record, request, restored, (channel) => this.#slots.open(record, channel))
-    } catch (error) {
-      this.#slots.failed(record, 'open', error)
-      return false
-    }
+    const mayOpen = this.#life.state === 'running' || this.#life.state === 'restoring'
+    return mayOpen && record.device.at === 'opening' && this.#devices.open(record, request)
   }
 
   async #closeChannel(record: ChannelRecord): Promise<void> {
-    try {
-      await this.#open.close(record)
-    } catch (error) {
-      this.#slots.failed(record, 'close', error)
-    }
+    await this.#devices.close(record)
     this.#control.closeDone(record)
-    this.#lookForQuiet()
+    this.#deviceDone.happens()
   }
 
   async #releaseGpadl(record: ChannelRecord, handle: number): Promise<void> {
     await this.#slots.releaseGpadl(record, handle)
     this.#control.gpadlReleased(record, handle)
-    this.#lookForQuiet()
-  }
-
-  async #saveChannel(record: ChannelRecord): Promise<DeviceState | undefined> {
-    try {
-      return await this.#open.save(record)
-    } catch (error) {
-      this.#slots.failed(record, 'save', error)
-      return undefined
-    }
+    this.#deviceDone.happens()
   }
 
   async #quiet(): Promise<void> {
-    while (!this.#control.isQuiet) await new Promise<void>((resolve) => this.#quietWaiters.push(resolve))
+    while (!this.#control.isQuiet) await this.#deviceDone.next()
   }
 
-  #lookForQuiet(): void {
-    const waiters = this.#quietWaiters
-    this.#quietWaiters = []
-    for (const wake of waiters) wake()
+  /** @returns channels to rescind, and messages to handle @throws RestoreError, with nothing left of the connection */
+  #replay(saved: SavedServer): { readonly orphans: ChannelRecord[]; readonly inbox: readonly Uint8Array[] } {
+    this.#life.to('restoring')
+    try {
+      const orphans = replay(saved, this.#replayHost())
+      return { orphans, inbox: saved.inbox.map((message) => fromHex(message, MAX_MESSAGE_BYTES)) }
+    } catch (error) {
+      this.#control.partitionReset()
+      throw error
+    } finally {
+      this.#devices.expectNothing()
+      this.#life.to('running')
+    }
   }
 
   #replayHost(): ReplayHost {
@@ -321,7 +298,7 @@ export class VmbusServer {
       control,
       find: (saved) => this.#findSaved(saved),
       placeholder: ({ interfaceId, instanceId }) => control.offer(toOfferSpec({ interfaceId, instanceId })),
-      expectOpen: (record, device) => this.#restored.set(record.key, device),
+      expectOpen: (record, device) => this.#devices.expect(record, device),
     }
   }
 
@@ -345,14 +322,5 @@ export class VmbusServer {
         return gone
       },
     }
-  }
-
-  #channelBroken(record: ChannelRecord, reason: string): void {
-    this.#log.log('error', `${this.#slots.nameOf(record)}: ${reason}`, `broken ${record.key}`)
-  }
-
-  #violation(cause: ViolationCause, text: string): void {
-    this.#counters.violation(cause)
-    this.#log.log('warning', `${this.name}: dropped: ${text}`, cause)
   }
 }
