@@ -1,6 +1,7 @@
+import type { HostReleaseName } from '@bis/host'
 import { KvpComponent } from '@bis/host'
 import { KVP_BODY_BYTES, KVP_IP_BODY_BYTES, KvpOperation, KvpValueType } from '@bis/hyperv-types/ic'
-import { expect, it } from 'vitest'
+import { beforeEach, expect, it } from 'vitest'
 import type { IpInformation } from '../src/index.ts'
 import { MemoryPool, PoolServer } from '../src/index.ts'
 import { boot } from './support/guest.ts'
@@ -33,8 +34,11 @@ function body(length: number, parts: Readonly<Record<number, string>>): Uint8Arr
 
 const utf16 = (text: string): string => Buffer.from(text, 'utf16le').toString('hex')
 const setting: IpInformation[] = []
+beforeEach(() => {
+  setting.length = 0
+})
 
-async function guest() {
+async function guest(release: HostReleaseName = '2022') {
   const pools = ([0, 1, 2, 3, 4] as const).map((number) => new MemoryPool(number))
   const network = {
     get: async (adapterId: string): Promise<IpInformation> => ({
@@ -51,6 +55,7 @@ async function guest() {
   const daemon = new PoolServer({ pools, autoValues: () => ({ FullyQualifiedDomainName: 'a.b' }), network })
   let host: RawHost | undefined
   const pair = await boot({
+    release,
     daemon,
     component: (options) => {
       host = new RawHost(options)
@@ -108,7 +113,7 @@ it('[KV-03] SET, GET, DELETE and ENUMERATE have their bytes, with every type of 
 })
 
 it('[KV-03] GET_IP_INFO and SET_IP_INFO have their bytes', async () => {
-  const { ask } = await guest()
+  const { ask } = await guest('2016')
   const got = await ask(KVP_IP_BODY_BYTES, { 0: '0400', 2: utf16('00:15:5D:00:00:01\0') })
   const text = (value: string): string => utf16(value).replace(/00$/, '')
   expect(got).toEqual({
@@ -144,4 +149,56 @@ it('[KV-03] GET_IP_INFO and SET_IP_INFO have their bytes', async () => {
     },
   ])
   expect(KvpOperation.SET_IP_INFO).toBe(5)
+})
+
+// KVP 5.0: at 4 six counts, at 28 the adapter's id, at 284 family and DHCP, then an array for each thing and family.
+it('[KV-03] GET_IP_INFO and SET_IP_INFO have their bytes in binary form', async () => {
+  const { ask } = await guest()
+  const id = { 28: utf16('00:15:5D:00:00:01\0') }
+  expect(await ask(KVP_IP_BODY_BYTES, { 0: '0401', ...id })).toEqual({
+    status: 0,
+    length: KVP_IP_BODY_BYTES,
+    runs: {
+      0: '0401',
+      ...{ 4: '01', 8: '01', 12: '01', 20: '02' },
+      28: utf16('00:15:5D:00:00:01').replace(/00$/, ''),
+      284: '0301',
+      288: 'c0000205',
+      ...{ 544: 'fe80', 559: '01' },
+      1568: 'ffffff',
+      1824: '40',
+      2080: 'c0000201',
+      2180: 'c0000235c0000236',
+      3460: '01',
+    },
+  })
+  const set = {
+    0: '0501',
+    ...{ 4: '01', 8: '01', 16: '01', 20: '01' },
+    28: utf16('{g}\0'),
+    284: '03',
+    288: 'c0000205',
+    544: `20010db8${'00'.repeat(11)}05`,
+    1568: 'ffffff80',
+    1824: '30',
+    2100: `fe80${'00'.repeat(13)}01`,
+    2180: 'c0000235',
+  }
+  expect((await ask(KVP_IP_BODY_BYTES, set)).status).toBe(0)
+  expect(setting).toEqual([
+    {
+      adapterId: '{g}',
+      addressFamily: 3,
+      dhcp: false,
+      addresses: ['192.0.2.5', '2001:db8::5'],
+      subnets: ['255.255.255.128', '/48'],
+      gateways: ['fe80::1'],
+      dnsServers: ['192.0.2.53'],
+    },
+  ])
+  // More than an array holds, a prefix that is none, and a message that is too short.
+  for (const wrong of [{ 4: '41' }, { 16: '06' }, { 20: 'ffffffff' }, { 1824: '81' }])
+    expect((await ask(KVP_IP_BODY_BYTES, { ...set, ...wrong })).status).toBe(0x8007_0057)
+  expect((await ask(4 + 3711, set)).status).toBe(0x8007_0057)
+  expect(setting.length).toBe(1)
 })

@@ -77,6 +77,9 @@ export const kvpIpMessage = layout(
 )
 export const KvpAddressFamily = { NONE: 0, IPV4: 1, IPV6: 2, BOTH: 3 } as const
 
+/** Where an address comes from; OTHER is DHCP as a rule. */
+export const KvpAddressOrigin = { UNKNOWN: 0, OTHER: 1, STATIC: 2 } as const
+
 /** IP information of KVP 5.0, in network byte order; at 4 behind the header. */
 export const kvpIpAddressBinary = layout(
   'kvp_ip_address_value_binary',
@@ -99,7 +102,7 @@ export const kvpIpAddressBinary = layout(
     ipv6_gateway: array(bytes(16), 5),
     ipv4_dns: array(bytes(4), 64),
     ipv6_dns: array(bytes(16), 64),
-    /** 0 unknown, 1 other or DHCP, 2 static; the IPv4 addresses first. */
+    /** `KvpAddressOrigin` of each address, those of IPv4 first, without a gap. */
     origin: at(3456, array(u16, 128)),
   },
   { size: 3712 },

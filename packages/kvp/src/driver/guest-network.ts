@@ -1,9 +1,8 @@
 import type { Device, Kernel } from '@bis/hyperv-types'
 import { formatMac } from '@bis/hyperv-types/ethernet'
-import { KvpAddressFamily } from '@bis/hyperv-types/ic'
+import { isIpv4, KvpAddressFamily } from '@bis/hyperv-types/ic'
 import type { NetworkConfiguration } from '../daemon/pool-server.ts'
 import { KvpError } from '../errors.ts'
-import { isIpv4 } from '../ip/address.ts'
 import type { IpInformation } from '../ip/ip-information.ts'
 import { adapterName } from './adapter-name.ts'
 

@@ -1,5 +1,5 @@
 import type { Channel, Device, Driver, TunableSysctl } from '@bis/hyperv-types'
-import { IcMessageType, IcStatus, KVP_1_0, KVP_3_0, KVP_4_0 } from '@bis/hyperv-types/ic'
+import { IcMessageType, IcStatus, KVP_1_0, KVP_3_0, KVP_4_0, KVP_5_0 } from '@bis/hyperv-types/ic'
 import { InterfaceId } from '@bis/hyperv-types/vmbus'
 import type { DaemonReply, IcHandlers, IcRequest } from '@bis/utils'
 import { icDriver } from '@bis/utils'
@@ -40,7 +40,7 @@ export function kvpDriver(options: KvpDriverOptions = {}): Driver<Channel> {
     description: 'Hyper-V KVP',
     interfaceId: InterfaceId.KVP,
     messageType: IcMessageType.KVP,
-    versions: [KVP_4_0, KVP_3_0, KVP_1_0],
+    versions: [KVP_5_0, KVP_4_0, KVP_3_0, KVP_1_0],
     ringBytes: RING_BYTES,
     tunables: [TIMEOUT],
     attach: (device) => attach(device, options),
@@ -69,7 +69,7 @@ function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers 
   const answer = (request: IcRequest, asked: KvpRequest, outcome: DaemonReply<KvpReply>): void => {
     const reply = typeof outcome === 'string' ? FAILED : outcome
     const body = viewOf(request.body)
-    if (writeReply(body, asked, reply)) {
+    if (writeReply(body, asked, reply, request.version)) {
       cut++
       log.log('warning', 'a key or value is longer than a message to the host takes, and was cut', 'cut')
     }
@@ -88,7 +88,7 @@ function attach(device: Device<Channel>, options: KvpDriverOptions): IcHandlers 
   const running = server === undefined ? undefined : runDaemon(daemon, server, { clock, log, signal: stop.signal })
   return {
     onRequest(request) {
-      const asked = readRequest(viewOf(request.body), request.bodyLength)
+      const asked = readRequest(viewOf(request.body), request.bodyLength, request.version)
       if (typeof asked === 'number') request.respond(asked)
       else void daemon.ask(forDaemon(asked), timeoutMs).then((reply) => answer(request, asked, reply))
     },

@@ -1,6 +1,6 @@
 import type { KvpIpInformation } from '@bis/hyperv-types/ic'
+import { isIpv4, isIpv6, isSubnet } from '@bis/hyperv-types/ic'
 import { KvpError } from '../errors.ts'
-import { isIpv4, isIpv6, isSubnet } from './address.ts'
 
 /** The IP configuration of one adapter, IPv4 and IPv6 together. */
 export type IpInformation = KvpIpInformation

@@ -1,12 +1,16 @@
 /** Bodies of the host's messages: behind the IC header, operation and pool, then what the operation has. */
 import {
+  decodeKvpIpBinary,
+  encodeKvpIpBinary,
   IcStatus,
+  KVP_5_0,
   KVP_POOL_COUNT,
   KvpOperation,
   KvpValueType,
   kvpDelete,
   kvpEnumerate,
   kvpHeader,
+  kvpIpAddressBinary,
   kvpIpMessage,
   kvpValue,
   splitKvpList,
@@ -23,14 +27,18 @@ const { data, index: entryIndex } = kvpEnumerate.place(RECORD)
 const ENTRY = data.offset
 const ip = kvpIpMessage.kvp_ip_val
 
-/** What a body asks for, or the status that refuses it. */
-export function readRequest(view: DataView, length: number): KvpRequest | number {
+/**
+ * What a body asks for, or the status that refuses it.
+ * @param version of the messages, major << 16 | minor: from 5.0 on IP information is binary
+ */
+export function readRequest(view: DataView, length: number, version: number): KvpRequest | number {
   if (length < kvpHeader.size) return IcStatus.INVALID_ARGUMENT
   const operation = kvpHeader.operation.get(view, 0)
   const number = kvpHeader.pool.get(view, 0)
   if (operation > KvpOperation.SET_IP_INFO) return IcStatus.NOT_SUPPORTED
-  if (length < bodyBytes(operation)) return IcStatus.INVALID_ARGUMENT
-  if (operation >= KvpOperation.GET_IP_INFO) return readIpRequest(view, operation)
+  if (length < bodyBytes(operation, version)) return IcStatus.INVALID_ARGUMENT
+  if (operation >= KvpOperation.GET_IP_INFO)
+    return version >= KVP_5_0 ? readBinaryIpRequest(view, operation) : readIpRequest(view, operation)
   if (number >= KVP_POOL_COUNT) return IcStatus.INVALID_ARGUMENT
   const pool = number as KvpPoolNumber
   switch (operation) {
@@ -51,7 +59,7 @@ export function readRequest(view: DataView, length: number): KvpRequest | number
 }
 
 /** Least bytes of a body with this operation. */
-function bodyBytes(operation: number): number {
+function bodyBytes(operation: number, version: number): number {
   switch (operation) {
     case KvpOperation.DELETE:
       return RECORD + kvpDelete.size
@@ -61,7 +69,7 @@ function bodyBytes(operation: number): number {
     case KvpOperation.SET:
       return RECORD + kvpValue.size
     default:
-      return kvpIpMessage.size
+      return version >= KVP_5_0 ? RECORD + kvpIpAddressBinary.size : kvpIpMessage.size
   }
 }
 
@@ -120,15 +128,27 @@ function readIpRequest(view: DataView, operation: number): KvpRequest | number {
   return { operation: 'set-ip', information }
 }
 
+function readBinaryIpRequest(view: DataView, operation: number): KvpRequest | number {
+  const information = decodeKvpIpBinary(bytesOf(view), RECORD)
+  if (information === undefined || /\p{Surrogate}/u.test(information.adapterId)) return IcStatus.INVALID_ARGUMENT
+  const { adapterId, addressFamily } = information
+  if (operation === KvpOperation.GET_IP_INFO) return { operation: 'get-ip', adapterId, addressFamily }
+  return { operation: 'set-ip', information }
+}
+
 /**
  * Writes a reply over the request's body.
+ * @param version as {@link readRequest} has it
  * @returns whether a key or value had to be cut to fit the message
  */
-export function writeReply(view: DataView, request: KvpRequest, reply: KvpReply): boolean {
+export function writeReply(view: DataView, request: KvpRequest, reply: KvpReply, version: number): boolean {
   if (reply.status !== IcStatus.S_OK) return false
   if (request.operation === 'get') return writeRecord(view, RECORD, request.key, reply.value ?? '')
   if (request.operation === 'enumerate') return writeRecord(view, ENTRY, reply.key ?? '', reply.value ?? '')
-  if (request.operation === 'get-ip' && reply.information !== undefined) writeIp(view, reply.information)
+  if (request.operation === 'get-ip' && reply.information !== undefined) {
+    if (version >= KVP_5_0) writeBinaryIp(view, { ...reply.information, adapterId: request.adapterId })
+    else writeIp(view, reply.information)
+  }
   return false
 }
 
@@ -152,4 +172,13 @@ function writeIp(view: DataView, information: IpInformation): void {
     [ip.dns_addr, dnsServers, IP_FIELD_UNITS.dnsServers],
   ] as const
   for (const [field, entries, units] of lists) writeText(view, field.offset, field.size, joinList(entries, units))
+}
+
+/** What is no address tells the host nothing, and what has no place is left out, as in the text form. */
+function writeBinaryIp(view: DataView, information: IpInformation): void {
+  bytesOf(view).set(encodeKvpIpBinary(information).bytes, RECORD)
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: DataView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }

@@ -1,15 +1,20 @@
 /** Bodies of KVP messages as the host writes and reads them. */
 import type { KvpIpInformation } from '@bis/hyperv-types/ic'
 import {
+  decodeKvpIpBinary,
+  encodeKvpIpBinary,
+  KVP_5_0,
   KVP_BODY_BYTES,
   KVP_IP_BODY_BYTES,
   KVP_MAX_KEY_BYTES,
   KVP_MAX_VALUE_BYTES,
   KvpOperation,
+  KvpPool,
   KvpValueType,
   kvpDelete,
   kvpEnumerate,
   kvpHeader,
+  kvpIpAddressBinary,
   kvpIpMessage,
   kvpValue,
   splitKvpList,
@@ -50,8 +55,12 @@ export function encodeEnumerate(pool: number, index: number): Uint8Array {
   return body
 }
 
-/** @throws IcError `invalid-argument` when the text of a field does not fit the message */
-export function encodeIpRequest(operation: number, information: KvpIpInformation): Uint8Array {
+/**
+ * @param version of the messages: from 5.0 on IP information is binary
+ * @throws IcError `invalid-argument` when the message has no place for something
+ */
+export function encodeIpRequest(operation: number, information: KvpIpInformation, version: number): Uint8Array {
+  if (version >= KVP_5_0) return encodeBinaryIpRequest(operation, information)
   const [body, view] = newBody(KVP_IP_BODY_BYTES, operation, 0)
   const { adapterId, addressFamily, dhcp, addresses, subnets, gateways, dnsServers } = information
   const fields = [
@@ -67,6 +76,26 @@ export function encodeIpRequest(operation: number, information: KvpIpInformation
   return body
 }
 
+/** In pool 1, as OpenVMM's host has it. */
+function encodeBinaryIpRequest(operation: number, information: KvpIpInformation): Uint8Array {
+  const { adapterId } = information
+  const mostUnits = kvpIpAddressBinary.adapter_id.size / 2 - 1
+  if (adapterId.length > mostUnits)
+    throw new IcError(
+      'invalid-argument',
+      `an adapter id of ${adapterId.length} characters: a message takes ${mostUnits}`,
+    )
+  const [body] = newBody(KVP_IP_BODY_BYTES, operation, KvpPool.GUEST)
+  const { bytes, left } = encodeKvpIpBinary(information)
+  if (left.length > 0)
+    throw new IcError(
+      'invalid-argument',
+      `IP information that a message has no place for: ${left.slice(0, 3).join(', ')}`,
+    )
+  body.set(bytes, RECORD)
+  return body
+}
+
 /** The value of an answer to GET. @throws IcError `bad-answer` */
 export function decodeValue(body: Uint8Array): string {
   const view = viewOf(body, RECORD + kvpValue.size)
@@ -79,7 +108,8 @@ export function decodeItem(body: Uint8Array): KvpItem {
 }
 
 /** The answer to GET_IP_INFO. @throws IcError `bad-answer` */
-export function decodeIp(body: Uint8Array): KvpIpInformation {
+export function decodeIp(body: Uint8Array, version: number): KvpIpInformation {
+  if (version >= KVP_5_0) return decodeBinaryIp(body)
   const view = viewOf(body, kvpIpMessage.size)
   const text = ({ offset, size }: { offset: number; size: number }): string => readUtf16z(view, offset, size)
   return {
@@ -91,6 +121,13 @@ export function decodeIp(body: Uint8Array): KvpIpInformation {
     gateways: splitKvpList(text(ip.gate_way)),
     dnsServers: splitKvpList(text(ip.dns_addr)),
   }
+}
+
+function decodeBinaryIp(body: Uint8Array): KvpIpInformation {
+  viewOf(body, RECORD + kvpIpAddressBinary.size)
+  const information = decodeKvpIpBinary(body, RECORD)
+  if (information === undefined) throw new IcError('bad-answer', 'IP information with more than its arrays hold')
+  return information
 }
 
 function newBody(length: number, operation: number, pool: number): [Uint8Array, DataView] {

@@ -1,5 +1,13 @@
 import type { KvpIpInformation } from '@bis/hyperv-types/ic'
-import { IcMessageType, IcStatus, KVP_5_0, KVP_POOL_COUNT, KvpOperation, KvpPool } from '@bis/hyperv-types/ic'
+import {
+  IcMessageType,
+  IcStatus,
+  icVersionWord,
+  KVP_4_0,
+  KVP_POOL_COUNT,
+  KvpOperation,
+  KvpPool,
+} from '@bis/hyperv-types/ic'
 import { InstanceId, InterfaceId } from '@bis/hyperv-types/vmbus'
 import { IcError } from '../errors.ts'
 import type { IcAnswer } from '../ic-message.ts'
@@ -94,14 +102,14 @@ export class KvpComponent extends IntegrationComponent {
   /** What the guest tells of an adapter. @param mac `00:15:5D:01:02:03`. @throws IcError */
   async getIp(mac: string, signal?: AbortSignal): Promise<KvpIpInformation> {
     const none = { addressFamily: 0, dhcp: false, addresses: [], subnets: [], gateways: [], dnsServers: [] }
-    const body = encodeIpRequest(KvpOperation.GET_IP_INFO, { adapterId: mac.toUpperCase(), ...none })
-    const answer = await this.#askIp('KVP get IP information', body, signal)
-    return decodeIp(answer.body)
+    const asked = { adapterId: mac.toUpperCase(), ...none }
+    const { body, version } = await this.#askIp('KVP get IP information', KvpOperation.GET_IP_INFO, asked, signal)
+    return decodeIp(body, icVersionWord(version.major, version.minor))
   }
 
   /** Has the guest configure an adapter, named by its instance id in braces. @throws IcError */
   async setIp(information: KvpIpInformation, signal?: AbortSignal): Promise<void> {
-    await this.#askIp('KVP set IP information', encodeIpRequest(KvpOperation.SET_IP_INFO, information), signal)
+    await this.#askIp('KVP set IP information', KvpOperation.SET_IP_INFO, information, signal)
   }
 
   /** Changes what the host says of itself; undefined takes it back. The guest is told when it is ready. */
@@ -143,12 +151,16 @@ export class KvpComponent extends IntegrationComponent {
     return answer
   }
 
-  async #askIp(what: string, body: Uint8Array, signal?: AbortSignal): Promise<IcAnswer> {
+  async #askIp(
+    what: string,
+    operation: number,
+    information: KvpIpInformation,
+    signal?: AbortSignal,
+  ): Promise<IcAnswer> {
     if (!this.#knowsIp) throw new IcError('refused', `${what}: hosts know IP information from 2012 on`)
     const { version } = this
-    if (version !== undefined && version.major * 0x1_0000 + version.minor >= KVP_5_0) {
-      throw new IcError('refused', `${what}: the guest wants the binary form of KVP 5.0, which no known guest speaks`)
-    }
+    const word = version === undefined ? KVP_4_0 : icVersionWord(version.major, version.minor)
+    const body = encodeIpRequest(operation, information, word)
     const answer = await this.request(what, body, { timeoutMs: this.#timeoutMs, signal })
     if (answer.status !== IcStatus.S_OK) throw refusal(what, answer.status)
     return answer

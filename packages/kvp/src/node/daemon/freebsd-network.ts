@@ -1,7 +1,7 @@
 import { join } from 'node:path'
+import { isIpv4, maskOfPrefix, prefixOf } from '@bis/hyperv-types/ic'
 import type { NetworkConfiguration } from '../../daemon/pool-server.ts'
 import { KvpError } from '../../errors.ts'
-import { isIpv4, maskOfPrefix, prefixOf } from '../../ip/address.ts'
 import type { IpInformation } from '../../ip/ip-information.ts'
 import { addressesOf, nameServersIn } from './adapters.ts'
 import { replaceFile } from './files.ts'

@@ -1,5 +1,5 @@
 /** Configuration files of Linux distributions for one interface, as hv_kvp_daemon writes them. */
-import { isIpv4, prefixOf } from '../../ip/address.ts'
+import { isIpv4, prefixOf } from '@bis/hyperv-types/ic'
 import type { IpInformation } from '../../ip/ip-information.ts'
 
 export interface Adapter {

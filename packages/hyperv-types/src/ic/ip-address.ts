@@ -32,6 +32,25 @@ export function maskOfPrefix(bits: number): string {
   return [0, 8, 16, 24].map((start) => 256 - 2 ** (8 - Math.min(8, Math.max(0, bits - start)))).join('.')
 }
 
+/** The bytes of an address, 4 or 16, in network order; undefined when it is none. */
+export function parseIp(text: string): Uint8Array | undefined {
+  if (isIpv4(text)) return Uint8Array.from(text.split('.'), Number)
+  const groups = ipv6Groups(text)
+  return groups === undefined ? undefined : Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]))
+}
+
+/** The text of 4 or 16 bytes; of IPv6 as RFC 5952 has it, the longest run of zeros left out. */
+export function formatIp(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.')
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((bytes[i * 2] ?? 0) << 8) | (bytes[i * 2 + 1] ?? 0)).toString(16),
+  )
+  const text = groups.join(':')
+  const zeros = text.match(/\b0(?::0)+\b/g) ?? []
+  const longest = zeros.reduce((most, run) => (run.length > most.length ? run : most), '')
+  return longest === '' ? text : text.replace(new RegExp(`(?:^|:)${longest}(?::|$)`), '::')
+}
+
 function ipv6Groups(text: string): number[] | undefined {
   const halves = text.split('::')
   if (halves.length > 2 || !/^[0-9A-Fa-f:.]+$/.test(text)) return undefined
