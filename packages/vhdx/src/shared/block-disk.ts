@@ -15,8 +15,8 @@ import { BlockReader } from './block-reader.ts'
 import type { BlockStore } from './block-store.ts'
 import { hasData, ZERO } from './block-store.ts'
 import { BlockWriter } from './block-writer.ts'
+import { Changes } from './changes.ts'
 import { compactBlocks } from './compact-blocks.ts'
-import { GroupCommit } from './group-commit.ts'
 import type { ImageDescription } from './image-info.ts'
 import { imageInfo } from './image-info.ts'
 import { IoGate } from './io-gate.ts'
@@ -57,11 +57,8 @@ export class BlockDisk implements VirtualDisk {
   readonly #reader: BlockReader
   readonly #writer: BlockWriter
   readonly #gate = new IoGate()
-  readonly #commits = new GroupCommit(() => this.#commit())
+  readonly #changes: Changes
   #sizeBytes: number
-  #begun = false
-  #beginning: Promise<void> | undefined
-  #failure: DiskImageError | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: BlockDiskOptions) {
@@ -76,6 +73,7 @@ export class BlockDisk implements VirtualDisk {
     this.#sizeBytes = options.sizeBytes
     this.#backend = backend
     this.#store = store
+    this.#changes = new Changes(backend, store)
     this.parent = parent
     this.#describe = options.describe
     this.#reader = new BlockReader({ backend, store, parent, sectorSize: options.logicalSectorSize })
@@ -117,27 +115,27 @@ export class BlockDisk implements VirtualDisk {
     try {
       this.#mustTakeChanges()
       checkRange(this, offset, buffer.length)
-      if (!this.#begun) await this.#begin()
+      if (!this.#changes.begun) await this.#changes.begin()
       await this.#writer.write(offset, buffer, this.#sizeBytes)
     } finally {
       this.#gate.leave()
     }
-    if (this.#store.commitDue) await this.#commits.run()
+    if (this.#store.commitDue) await this.#changes.commit()
   }
 
   async flush(): Promise<void> {
     this.#mustBeOpen()
-    if (this.#begun) await this.#commits.run()
+    if (this.#changes.begun) await this.#changes.commit()
   }
 
   /** Prepares a differencing image for its parent's content getting another id: it is good with either from then on. */
   async expectParent(contentId: Uint8Array): Promise<void> {
     await this.#gate.exclusively(async () => {
       this.#mustTakeChanges()
-      await this.#begin()
+      await this.#changes.begin()
       const now = await this.parent?.info()
       await this.#store.expectParent(now?.linkage ?? '', contentId)
-      await this.#commits.run()
+      await this.#changes.commit()
     })
   }
 
@@ -150,7 +148,7 @@ export class BlockDisk implements VirtualDisk {
     const first = Math.ceil(offset / this.blockSize)
     const end = this.#endOfWhole(offset + length)
     if (first >= end) return
-    await this.#begin()
+    await this.#changes.begin()
     await this.#inSteps(first, end, async (block) => {
       const place = store.peek(block) ?? (await store.get(block))
       if (hasData(place) || (this.parent !== undefined && place !== ZERO)) await store.clear(block)
@@ -161,7 +159,7 @@ export class BlockDisk implements VirtualDisk {
     this.#mustTakeChanges()
     checkRange(this, offset, length)
     if (length === 0) return
-    await this.#begin()
+    await this.#changes.begin()
     const store = this.#store
     const first = Math.floor(offset / this.blockSize)
     const end = Math.ceil((offset + length) / this.blockSize)
@@ -196,16 +194,15 @@ export class BlockDisk implements VirtualDisk {
       this.#mustTakeChanges()
       this.#store.checkSize(sizeBytes)
       if (sizeBytes === this.#sizeBytes) return
-      await this.#begin()
-      await this.#commits.run()
+      await this.#changes.begin()
+      await this.#changes.commit()
       const apply = await this.#store.resize(sizeBytes, this.parent?.sizeBytes ?? 0)
       try {
         await apply()
       } catch (error) {
-        this.#failure ??= new DiskImageError(
-          'io',
+        this.#changes.refuse(
           'the resize failed half-way; the image takes no more changes: close it and open it again',
-          { cause: error },
+          error,
         )
         throw error
       }
@@ -217,7 +214,7 @@ export class BlockDisk implements VirtualDisk {
     this.#mustTakeChanges()
     const before = await this.#backend.size()
     if (this.#store.keepsBlocks) return { before, after: before }
-    await this.#begin()
+    await this.#changes.begin()
     await compactBlocks(
       {
         sizeBytes: () => this.#sizeBytes,
@@ -229,8 +226,8 @@ export class BlockDisk implements VirtualDisk {
             this.#mustTakeChanges()
             return work()
           }),
-        commit: () => this.#commits.run(),
-        flush: () => this.#flushMedium(),
+        commit: () => this.#changes.commit(),
+        flush: () => this.#changes.flushMedium(),
       },
       options,
     )
@@ -261,7 +258,7 @@ export class BlockDisk implements VirtualDisk {
         const to = Math.min(end, from + STEP)
         for (let block = from; block < to; block++) await visit(block)
       })
-      if (this.#store.commitDue) await this.#commits.run()
+      if (this.#store.commitDue) await this.#changes.commit()
     }
   }
 
@@ -270,46 +267,9 @@ export class BlockDisk implements VirtualDisk {
     return end === this.#sizeBytes ? Math.ceil(end / this.blockSize) : Math.floor(end / this.blockSize)
   }
 
-  #begin(): Promise<void> {
-    this.#beginning ??= this.#store
-      .begin(() => this.#commits.run())
-      .then(
-        () => {
-          this.#begun = true
-        },
-        (error: unknown) => {
-          this.#beginning = undefined
-          throw error
-        },
-      )
-    return this.#beginning
-  }
-
-  async #commit(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure
-    await this.#store.commit(() => this.#flushMedium())
-  }
-
-  /** After a failed flush nobody knows what is stable, and asking again would not tell: no further change is made. */
-  async #flushMedium(): Promise<void> {
-    try {
-      await this.#backend.flush()
-    } catch (error) {
-      this.#failure = new DiskImageError(
-        'io',
-        'the medium failed to flush; what was written since the last flush may be lost, and the image takes no more changes: close it and check it',
-        { cause: error },
-      )
-      throw this.#failure
-    }
-  }
-
   async #close(): Promise<void> {
     try {
-      if (this.#begun && this.#failure === undefined) {
-        await this.#commits.run()
-        await this.#store.finish(() => this.#flushMedium())
-      }
+      await this.#changes.finish()
     } finally {
       await this.#backend.close()
       await this.parent?.close()
@@ -323,6 +283,6 @@ export class BlockDisk implements VirtualDisk {
   #mustTakeChanges(): void {
     this.#mustBeOpen()
     mustBeWritable(this)
-    if (this.#failure !== undefined) throw this.#failure
+    this.#changes.mustBeTaken()
   }
 }

@@ -1,24 +1,24 @@
 import type { Backend } from '../backend.ts'
 import { at, DiskImageError } from '../errors.ts'
 import type { BlockStore, Place, SectorRun } from '../shared/block-store.ts'
-import { ABSENT } from '../shared/block-store.ts'
+import { ABSENT, dataOffset } from '../shared/block-store.ts'
 import { roundUp } from '../shared/bytes.ts'
 import { copyWithin } from '../shared/copy-within.ts'
-import type { Page, SealedGranule } from '../shared/metadata-pages.ts'
+import type { SealedGranule } from '../shared/metadata-pages.ts'
 import { MetadataPages, runsOf } from '../shared/metadata-pages.ts'
-import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
 import { settleAll } from '../shared/settle.ts'
 import type { Allocation } from '../shared/space.ts'
 import { Space } from '../shared/space.ts'
-import { writeZeros, ZEROS } from '../shared/zeros.ts'
+import { writeZeros } from '../shared/zeros.ts'
+import { BlockTable } from './block-table.ts'
 import { checkVhdSize } from './create.ts'
 import type { DynamicHeader } from './dynamic-header.ts'
-import { DYNAMIC_HEADER_BYTES, encodeDynamicHeader } from './dynamic-header.ts'
-import { encodeFooter, FOOTER_BYTES, VHD_TYPE } from './footer.ts'
+import { FOOTER_BYTES, VHD_TYPE } from './footer.ts'
+import { Footers } from './footers.ts'
 import type { Chs } from './geometry.ts'
-import { chsGeometry } from './geometry.ts'
 import type { FoundFooter } from './image.ts'
-import { bitmapBytes, tableBytes, VHD_SECTOR } from './image.ts'
+import { VHD_SECTOR } from './image.ts'
+import { SectorBitmaps } from './sector-bitmaps.ts'
 import { DATA_ALIGNMENT, scanVhdSpace, UNUSED, usedSectors } from './space-scan.ts'
 
 const PAGE = 4096
@@ -37,96 +37,62 @@ export class VhdStore implements BlockStore {
   readonly tracksSectors: boolean
   readonly keepsBlocks = false
   readonly #backend: Backend
-  #found: FoundFooter
-  #header: DynamicHeader
+  readonly #footers: Footers
   readonly #pages: MetadataPages
-  readonly #headroom: number
+  readonly #table: BlockTable
+  readonly #bitmaps: SectorBitmaps
   readonly #isChild: boolean
-  /** One bit for each block whose bitmap is known to be all ones. */
-  #full: Uint8Array
   #space: Space | undefined
 
   constructor(backend: Backend, found: FoundFooter, header: DynamicHeader) {
     this.#backend = backend
-    this.#found = found
-    this.#header = header
+    this.#footers = new Footers(backend, found)
     this.blockSize = header.blockSize
-    this.#headroom = bitmapBytes(header.blockSize)
     this.#isChild = found.footer.type === VHD_TYPE.differencing
     this.tracksSectors = !this.#isChild
-    this.#full = new Uint8Array(Math.ceil(this.blockCount / 8))
     this.#pages = new MetadataPages(backend, { pageSize: PAGE, granule: VHD_SECTOR, maxPages: MAX_PAGES })
+    this.#table = new BlockTable(backend, this.#pages, found.footer.dataOffset ?? 0, header)
+    this.#bitmaps = new SectorBitmaps(backend, this.#pages, this.blockSize, this.blockCount)
   }
 
   /** Cylinders, heads and sectors as the footer has them. */
   get geometry(): Chs {
-    const { cylinders, heads, sectorsPerTrack } = this.#found.footer
-    return { cylinders, heads, sectorsPerTrack }
+    return this.#footers.geometry
   }
 
   get blockCount(): number {
-    return Math.ceil(this.#found.footer.currentSize / this.blockSize)
+    return Math.ceil(this.#footers.footer.currentSize / this.blockSize)
   }
 
   peek(block: number): Place | undefined {
-    const entry = this.#entryPlace(block)
-    const page = this.#pages.peek(entry)
-    return page === undefined ? undefined : this.#place(page, entry, block)
+    const sector = this.#table.peek(block)
+    return sector === undefined ? undefined : this.#place(sector, block)
   }
 
   async get(block: number): Promise<Place> {
-    const entry = this.#entryPlace(block)
-    return this.#place(await this.#pages.get(entry), entry, block)
+    return this.#place(await this.#table.get(block), block)
   }
 
-  async nextMapped(block: number, end: number): Promise<number> {
-    for (let next = block; next < end; ) {
-      const entry = this.#entryPlace(next)
-      const page = this.#pages.peek(entry) ?? (await this.#pages.get(entry))
-      const inPage = Math.min(end - next, (page.offset + PAGE - entry) / 4)
-      for (let i = 0; i < inPage; i++) {
-        if (page.view.getUint32(entry - page.offset + 4 * i) !== UNUSED) return next + i
-      }
-      next += inPage
-    }
-    return end
+  nextMapped(block: number, end: number): Promise<number> {
+    return this.#table.nextUsed(block, end)
   }
 
   async sectorRuns(block: number, from: number, to: number): Promise<SectorRun[]> {
-    const runs: SectorRun[] = []
-    await this.#eachBitmapPage(block, from, to, (page, start, base, first, end) => {
-      for (const run of sectorRunsIn(page.bytes.subarray(start), 'high-first', first - base, end - base)) {
-        const last = runs.at(-1)
-        if (last !== undefined && last.here === run.here) last.to = base + run.to
-        else runs.push({ from: base + run.from, to: base + run.to, here: run.here })
-      }
-    })
-    return runs
+    return this.#bitmaps.runs(dataOffset(await this.get(block)), from, to)
   }
 
   async begin(): Promise<void> {
-    const { footer, startIsGood, source, endBytes } = this.#found
     const { end, slots } = await this.#scan()
-    // From here on the copy at the start may be the only good one for a while.
-    if (!startIsGood) {
-      await this.#backend.write(0, encodeFooter(footer))
-      await this.#backend.flush()
-    }
-    const size = await this.#backend.size()
-    if (size !== end + FOOTER_BYTES || source !== 'end' || endBytes !== FOOTER_BYTES) {
-      await this.#backend.truncate(end)
-      await this.#backend.write(end, encodeFooter(footer))
-      await this.#backend.flush()
-    }
+    await this.#footers.settle(end)
     this.#space = new Space(this.#backend, {
       blockSize: this.blockSize,
       alignment: DATA_ALIGNMENT,
-      headroom: this.#headroom,
+      headroom: this.#bitmaps.byteLength,
       tail: FOOTER_BYTES,
       growStep: GROW_BLOCKS * this.blockSize,
       end,
       slots,
-      resized: (now, before) => this.#moveFooter(now, before),
+      resized: (now, before) => this.#footers.move(now, before),
     })
   }
 
@@ -137,14 +103,7 @@ export class VhdStore implements BlockStore {
   async prepare(allocations: readonly Allocation[]): Promise<void> {
     await this.#open().cover()
     // Bits first: the block table must never lead to a bitmap of something else.
-    const bits = new Uint8Array(this.#headroom)
-    if (!this.#isChild) bits.fill(0xff)
-    await settleAll(
-      allocations.map(async ({ offset }) => {
-        await this.#backend.write(offset - this.#headroom, bits)
-        await this.#pages.overwrite(offset - this.#headroom, bits)
-      }),
-    )
+    await settleAll(allocations.map(({ offset }) => this.#bitmaps.create(offset, !this.#isChild)))
   }
 
   cancel(offset: number): void {
@@ -152,32 +111,27 @@ export class VhdStore implements BlockStore {
   }
 
   async setPresent(block: number, offset: number): Promise<void> {
-    await this.#setEntry(block, (offset - this.#headroom) / VHD_SECTOR)
+    await this.#point(block, offset)
     if (this.#isChild) await this.markSectors(block, 0, this.blockSize / VHD_SECTOR)
-    else this.#noteFull(block)
+    else this.#bitmaps.noteFull(block)
   }
 
   async setPartial(block: number, offset: number, from: number, to: number): Promise<void> {
-    await this.#setEntry(block, (offset - this.#headroom) / VHD_SECTOR)
+    await this.#point(block, offset)
     await this.markSectors(block, from, to)
   }
 
   async markSectors(block: number, from: number, to: number): Promise<void> {
-    if (this.#isFull(block)) return
-    await this.#eachBitmapPage(block, from, to, (page, start, base, first, end) => {
-      if (!setSectorBits(page.bytes.subarray(start), 'high-first', first - base, end - base)) return
-      const last = start + Math.ceil((end - base) / 8)
-      for (let byte = start - (start % VHD_SECTOR); byte < last; byte += VHD_SECTOR)
-        this.#pages.changed(page, page.offset + byte)
-    })
+    if (this.#bitmaps.isFull(block)) return
+    await this.#bitmaps.mark(dataOffset(await this.get(block)), from, to)
   }
 
   async clear(block: number): Promise<void> {
     const place = await this.get(block)
     if (place === ABSENT) return
-    await this.#setEntry(block, UNUSED)
-    this.#full[block >>> 3] = (this.#full[block >>> 3] as number) & ~(1 << (block & 7))
-    this.#open().free(Math.abs(place))
+    await this.#table.set(block, UNUSED)
+    this.#bitmaps.forget(block)
+    this.#open().free(dataOffset(place))
   }
 
   get commitDue(): boolean {
@@ -207,13 +161,9 @@ export class VhdStore implements BlockStore {
   async expectParent(): Promise<void> {}
 
   async blocksToMove(): Promise<number[]> {
-    const { batOffset, locators } = this.#header
-    const unit = roundUp(this.#headroom + this.blockSize, DATA_ALIGNMENT)
-    const blocks = await usedSectors(this.#backend, { batOffset, entries: this.blockCount })
-    const fixedEnd = Math.max(
-      batOffset + tableBytes(this.#header.maxEntries),
-      ...locators.map(({ offset, length }) => offset + length),
-    )
+    const unit = roundUp(this.#bitmaps.byteLength + this.blockSize, DATA_ALIGNMENT)
+    const blocks = await usedSectors(this.#backend, { batOffset: this.#table.offset, entries: this.blockCount })
+    const fixedEnd = Math.max(...this.#table.fixedRanges.map(({ offset, length }) => offset + length))
     const end = roundUp(fixedEnd, DATA_ALIGNMENT) + unit * blocks.length
     const toMove: number[] = []
     for (
@@ -221,7 +171,7 @@ export class VhdStore implements BlockStore {
       block < this.blockCount;
       block = await this.nextMapped(block + 1, this.blockCount)
     ) {
-      if (Math.abs(await this.get(block)) + this.blockSize > end) toMove.push(block)
+      if (dataOffset(await this.get(block)) + this.blockSize > end) toMove.push(block)
     }
     return toMove
   }
@@ -231,18 +181,10 @@ export class VhdStore implements BlockStore {
   }
 
   async relocate(block: number, to: number): Promise<void> {
-    const from = Math.abs(await this.get(block))
-    // The bits in memory may be newer than those in the file.
-    const bits = new Uint8Array(this.#headroom)
-    for (let done = 0; done < bits.length; done += VHD_SECTOR) {
-      const place = from - this.#headroom + done
-      const page = this.#pages.peek(place) ?? (await this.#pages.get(place))
-      bits.set(page.bytes.subarray(place - page.offset, place - page.offset + VHD_SECTOR), done)
-    }
-    await this.#backend.write(to - this.#headroom, bits)
-    await this.#pages.overwrite(to - this.#headroom, bits)
+    const from = dataOffset(await this.get(block))
+    await this.#bitmaps.copy(from, to)
     await copyWithin(this.#backend, from, to, this.blockSize)
-    await this.#setEntry(block, (to - this.#headroom) / VHD_SECTOR)
+    await this.#point(block, to)
     this.#open().free(from)
   }
 
@@ -263,17 +205,15 @@ export class VhdStore implements BlockStore {
   async resize(sizeBytes: number): Promise<() => Promise<void>> {
     const before = this.blockCount
     const blocks = Math.ceil(sizeBytes / this.blockSize)
-    const { currentSize } = this.#found.footer
+    const { currentSize } = this.#footers.footer
     if (sizeBytes > currentSize) {
       await this.#zeroTail(currentSize)
-      await this.#growTable(blocks)
+      await this.#table.grow(blocks, before, this.#open())
     }
     return async () => {
-      await this.#setSize(sizeBytes)
+      await this.#footers.setDiskSize(sizeBytes, this.#open().fileSize)
       if (blocks >= before) {
-        const full = new Uint8Array(Math.max(this.#full.length, Math.ceil(blocks / 8)))
-        full.set(this.#full)
-        this.#full = full
+        this.#bitmaps.makeRoomFor(blocks)
         return
       }
       // A cut before this is through leaves entries that nobody looks at.
@@ -294,16 +234,11 @@ export class VhdStore implements BlockStore {
   /** What of the file is in use, by the map as it is in the file. */
   #scan(): Promise<{ end: number; slots: number[] }> {
     return scanVhdSpace(this.#backend, {
-      batOffset: this.#header.batOffset,
+      batOffset: this.#table.offset,
       entries: this.blockCount,
-      headroom: this.#headroom,
+      headroom: this.#bitmaps.byteLength,
       blockSize: this.blockSize,
-      fixedRanges: [
-        { offset: 0, length: FOOTER_BYTES },
-        { offset: this.#found.footer.dataOffset ?? 0, length: DYNAMIC_HEADER_BYTES },
-        { offset: this.#header.batOffset, length: tableBytes(this.#header.maxEntries) },
-        ...this.#header.locators.map(({ offset, length }) => ({ offset, length })),
-      ],
+      fixedRanges: this.#table.fixedRanges,
     })
   }
 
@@ -316,113 +251,24 @@ export class VhdStore implements BlockStore {
     if (place !== ABSENT) await writeZeros(this.#backend, place + from, this.blockSize - from)
   }
 
-  /** Gives the table room for more entries: behind it if nothing is there, else at the end of the file. */
-  async #growTable(entries: number): Promise<void> {
-    const { batOffset, maxEntries } = this.#header
-    const inUse = this.blockCount * 4
-    let target = batOffset
-    if (entries > maxEntries && batOffset + tableBytes(entries) > (await this.#nextAfterTable())) {
-      const space = this.#open()
-      target = space.allocateAtEnd(tableBytes(entries))
-      await space.cover()
-    }
-    const table = new Uint8Array(tableBytes(entries)).fill(0xff)
-    await this.#backend.read(batOffset, table.subarray(0, inUse))
-    await this.#backend.write(target, table)
-    await this.#pages.overwrite(target, table)
-    await this.#backend.flush()
-    const header = { ...this.#header, batOffset: target, maxEntries: Math.max(entries, maxEntries) }
-    if (target !== batOffset) header.maxEntries = entries
-    // What changes lies in the header's first sector, so it changes as a whole.
-    await this.#backend.write(this.#found.footer.dataOffset ?? 0, encodeDynamicHeader(header))
-    await this.#backend.flush()
-    this.#header = header
-  }
-
-  /** Where the next thing in the file after the block table begins. */
-  async #nextAfterTable(): Promise<number> {
-    const { batOffset, locators } = this.#header
-    const blocks = await usedSectors(this.#backend, { batOffset, entries: this.blockCount })
-    const places = [
-      this.#found.footer.dataOffset ?? 0,
-      ...locators.map(({ offset }) => offset),
-      (blocks[0] ?? Infinity) * VHD_SECTOR,
-      this.#open().end,
-    ]
-    return Math.min(...places.filter((place) => place > batOffset))
-  }
-
-  /** Writes both footers; the one at the end counts, and while it is not whole the one at the start does. */
-  async #setSize(sizeBytes: number): Promise<void> {
-    const footer = { ...this.#found.footer, ...chsGeometry(sizeBytes), currentSize: sizeBytes }
-    await this.#backend.write(0, encodeFooter(footer))
-    await this.#backend.flush()
-    await this.#backend.write(this.#open().fileSize - FOOTER_BYTES, encodeFooter(footer))
-    await this.#backend.flush()
-    this.#found = { ...this.#found, footer }
-  }
-
   async #write(sealed: readonly SealedGranule[]): Promise<void> {
     await settleAll([...runsOf(sealed)].map(({ offset, bytes }) => this.#backend.write(offset, bytes)))
   }
 
-  /** Where the footer was, blocks come now: they count on zeros. */
-  async #moveFooter(size: number, previousSize: number): Promise<void> {
-    await this.#backend.write(size - FOOTER_BYTES, encodeFooter(this.#found.footer))
-    if (size > previousSize) await this.#backend.write(previousSize - FOOTER_BYTES, ZEROS.subarray(0, FOOTER_BYTES))
+  /** Points the map at a block's data. */
+  async #point(block: number, data: number): Promise<void> {
+    await this.#table.set(block, (data - this.#bitmaps.byteLength) / VHD_SECTOR)
   }
 
-  #entryPlace(block: number): number {
-    return this.#header.batOffset + block * 4
-  }
-
-  async #setEntry(block: number, sector: number): Promise<void> {
-    const place = this.#entryPlace(block)
-    const page = this.#pages.peek(place) ?? (await this.#pages.get(place))
-    page.view.setUint32(place - page.offset, sector)
-    this.#pages.changed(page, place)
-  }
-
-  #place(page: Page, entry: number, block: number): Place {
-    const sector = page.view.getUint32(entry - page.offset)
+  #place(sector: number, block: number): Place {
     if (sector === UNUSED) return ABSENT
-    const data = sector * VHD_SECTOR + this.#headroom
+    const data = sector * VHD_SECTOR + this.#bitmaps.byteLength
     if (sector === 0)
       throw new DiskImageError(
         'corrupt',
-        `VHD block table entry ${block} at ${at(entry)}: block at 0x0, inside the footer copy; check the image`,
+        `VHD block table entry ${block} at ${at(this.#table.placeOf(block))}: block at 0x0, inside the footer copy; check the image`,
       )
-    return this.#isChild && !this.#isFull(block) ? -data : data
-  }
-
-  /**
-   * Visits the pages that hold the bits of sectors `from` to `to`; a bitmap may lie across two. `start` is the
-   * page's byte whose first bit is sector `base`, and sectors `first` to `end` are to be looked at there.
-   */
-  async #eachBitmapPage(
-    block: number,
-    from: number,
-    to: number,
-    visit: (page: Page, start: number, base: number, first: number, end: number) => void,
-  ): Promise<void> {
-    const bitmap = Math.abs(await this.get(block)) - this.#headroom
-    for (let first = from; first < to; ) {
-      const byte = bitmap + Math.floor(first / 8)
-      const page = this.#pages.peek(byte) ?? (await this.#pages.get(byte))
-      const start = byte - page.offset
-      const base = first - (first % 8)
-      const end = Math.min(to, base + (PAGE - start) * 8)
-      visit(page, start, base, first, end)
-      first = end
-    }
-  }
-
-  #isFull(block: number): boolean {
-    return ((this.#full[block >>> 3] as number) & (1 << (block & 7))) !== 0
-  }
-
-  #noteFull(block: number): void {
-    this.#full[block >>> 3] = (this.#full[block >>> 3] as number) | (1 << (block & 7))
+    return this.#isChild && !this.#bitmaps.isFull(block) ? -data : data
   }
 
   #open(): Space {

@@ -8,16 +8,17 @@ import { formatGuid, randomGuid } from '../shared/guid.ts'
 import { sectorRunsIn, setSectorBits } from '../shared/sector-bits.ts'
 import type { Allocation } from '../shared/space.ts'
 import { Space } from '../shared/space.ts'
-import { hasSpace, offsetOf, stateOf } from './bat.ts'
-import { bitmapIndex, bitmapPart, blockFrom, payloadIndex } from './bat-geometry.ts'
+import { offsetOf, stateOf } from './bat.ts'
+import { blockFrom, payloadIndex } from './bat-geometry.ts'
 import { commit } from './committer.ts'
 import { checkVhdxSize } from './create.ts'
 import type { VhdxImage } from './image.ts'
 import { fixedRanges } from './image.ts'
-import { BITMAP_BLOCK_BYTES, BLOCK, SECTOR } from './layout.ts'
+import { BLOCK } from './layout.ts'
 import { LogWriter } from './log-writer.ts'
 import { setLinkages } from './relink.ts'
 import { grow, shrink } from './resize.ts'
+import { SectorBitmaps } from './sector-bitmaps.ts'
 import type { TableToScan } from './space-scan.ts'
 import { movableBlocks, scanSpace } from './space-scan.ts'
 
@@ -41,12 +42,13 @@ export class VhdxStore implements BlockStore {
   readonly #image: VhdxImage
   readonly #environment: Environment
   readonly #contentId: Uint8Array | undefined
-  readonly #newBitmaps = new Map<number, Promise<void>>()
+  readonly #bitmaps: SectorBitmaps
   #session: Session | undefined
 
   /** `contentId` names the content from the first change on; a random id without it. */
   constructor(image: VhdxImage, environment: Environment, contentId?: Uint8Array) {
     this.#image = image
+    this.#bitmaps = new SectorBitmaps(image)
     this.#environment = environment
     this.#contentId = contentId
     this.blockSize = image.metadata.blockSize
@@ -82,8 +84,8 @@ export class VhdxStore implements BlockStore {
   }
 
   async sectorRuns(block: number, from: number, to: number): Promise<SectorRun[]> {
-    const { bitmap } = await this.#bitmapOf(block)
-    return sectorRunsIn(bitmap, 'low-first', from, to)
+    const { bits } = await this.#bitmaps.of(block)
+    return sectorRunsIn(bits, 'low-first', from, to)
   }
 
   async begin(commitNow: () => Promise<void>): Promise<void> {
@@ -137,20 +139,21 @@ export class VhdxStore implements BlockStore {
   }
 
   async setPartial(block: number, offset: number, from: number, to: number): Promise<void> {
-    await this.#needBitmap(Math.floor(block / this.#image.geometry.chunkRatio))
-    const { bitmap, changed } = await this.#bitmapOf(block)
+    const { space, commitNow } = this.#open()
+    await this.#bitmaps.make(block, space, commitNow)
+    const { bits, changed } = await this.#bitmaps.of(block)
     // Bits of an earlier life of the block may be left.
-    bitmap.fill(0)
-    setSectorBits(bitmap, 'low-first', from, to)
-    changed(0, bitmap.length)
+    bits.fill(0)
+    setSectorBits(bits, 'low-first', from, to)
+    changed(0, bits.length)
     await this.#image.bat.set(payloadIndex(this.#image.geometry, block), BLOCK.partial, offset)
   }
 
   async markSectors(block: number, from: number, to: number): Promise<void> {
     const place = this.peek(block) ?? (await this.get(block))
     if (!isPartial(place)) return
-    const { bitmap, changed } = await this.#bitmapOf(block)
-    if (setSectorBits(bitmap, 'low-first', from, to)) changed(from >>> 3, ((to - 1) >>> 3) + 1)
+    const { bits, changed } = await this.#bitmaps.of(block)
+    if (setSectorBits(bits, 'low-first', from, to)) changed(from >>> 3, ((to - 1) >>> 3) + 1)
   }
 
   async clear(block: number): Promise<void> {
@@ -258,53 +261,6 @@ export class VhdxStore implements BlockStore {
       case BLOCK.unmappedDraft:
         return ZERO
     }
-  }
-
-  /** The bits of one block, to be used and changed in this turn. */
-  async #bitmapOf(block: number): Promise<{ bitmap: Uint8Array; changed(from: number, to: number): void }> {
-    const { bat, geometry, pages } = this.#image
-    const index = bitmapIndex(geometry, Math.floor(block / geometry.chunkRatio))
-    const entry = bat.peek(index) ?? (await bat.get(index))
-    if (!hasSpace(stateOf(entry))) {
-      throw new DiskImageError(
-        'corrupt',
-        `VHDX block allocation table entry ${index}: no sector bitmap, but block ${block} is partially present; check the image`,
-      )
-    }
-    const part = bitmapPart(geometry, block)
-    const place = offsetOf(entry) + part.offset
-    const page = pages.peek(place) ?? (await pages.get(place))
-    const start = place - page.offset
-    return {
-      bitmap: page.bytes.subarray(start, start + part.length),
-      changed: (from, to) => {
-        for (let byte = from - (from % SECTOR); byte < to; byte += SECTOR) pages.changed(page, place + byte)
-      },
-    }
-  }
-
-  /**
-   * Makes the chunk have a sector bitmap, and that stable: a partially present block without one would be
-   * a corrupt image, and the two entries may be committed apart.
-   */
-  async #needBitmap(chunk: number): Promise<void> {
-    const index = bitmapIndex(this.#image.geometry, chunk)
-    const entry = await this.#image.bat.get(index)
-    if (hasSpace(stateOf(entry)) && !this.#newBitmaps.has(chunk)) return
-    let work = this.#newBitmaps.get(chunk)
-    if (work === undefined) {
-      work = this.#createBitmap(index).finally(() => this.#newBitmaps.delete(chunk))
-      this.#newBitmaps.set(chunk, work)
-    }
-    await work
-  }
-
-  async #createBitmap(index: number): Promise<void> {
-    const { space, commitNow } = this.#open()
-    const offset = space.allocateAtEnd(BITMAP_BLOCK_BYTES)
-    await space.cover()
-    await this.#image.bat.set(index, BLOCK.present, offset)
-    await commitNow()
   }
 
   #open(): Session {
