@@ -7,22 +7,7 @@ import type {
   VspDevice,
   VspPort,
 } from '@bis/hyperv-types'
-import { FrameHeaders } from '@bis/hyperv-types/ethernet'
-import {
-  NVSP_MAX_CHANNELS,
-  NVSP_MAX_RECEIVE_RANGES,
-  NVSP_MAX_RECEIVE_RANGES_RSC,
-  NvspDataPath,
-  NvspMessageType,
-  NvspStatus,
-  NvspSubchannelOperation,
-  NvspVersion,
-  nvspMessage,
-  nvspMessageBytes,
-  RndisMessageType,
-  RndisStatus,
-} from '@bis/hyperv-types/network'
-import { PacketType } from '@bis/hyperv-types/ring'
+import { NVSP_MAX_CHANNELS, NvspVersion, RndisMessageType, RndisStatus } from '@bis/hyperv-types/network'
 import { InterfaceId } from '@bis/hyperv-types/vmbus'
 import type { HostRelease } from '../host-release.ts'
 import type { PortSettings } from '../vswitch/port-settings.ts'
@@ -32,19 +17,17 @@ import type { VirtualSwitch } from '../vswitch/virtual-switch.ts'
 import { AdapterCounters } from './counters.ts'
 import type { NetChannelOwner } from './net-channel.ts'
 import { NetChannel } from './net-channel.ts'
+import type { VirtualFunctionClient } from './nvsp/function-path.ts'
+import { FunctionPath } from './nvsp/function-path.ts'
+import { GuestBuffers, SEND_SECTION_BYTES } from './nvsp/guest-buffers.ts'
 import { indirectionTable, Notifications, wordsNotification } from './nvsp/notifications.ts'
-import {
-  requestBytes,
-  writeAnswer,
-  writeInitComplete,
-  writeReceiveSections,
-  writeRefusal,
-} from './nvsp/nvsp-answers.ts'
+import type { NvspOwner } from './nvsp/nvsp-control.ts'
+import { NvspControl } from './nvsp/nvsp-control.ts'
 import { NvspSession } from './nvsp/session.ts'
-import { SharedBuffer } from './nvsp/shared-buffer.ts'
+import type { SharedBuffer } from './nvsp/shared-buffer.ts'
+import { FrameDelivery } from './receive/frame-delivery.ts'
 import { passesFilter } from './receive/packet-filter.ts'
-import { coalescedChecksumWord, finishLengths, verdict } from './receive/receive-checksum.ts'
-import { CONTROL_IDS, ReceivePool, sectionBytesFor } from './receive/receive-pool.ts'
+import { CONTROL_IDS } from './receive/receive-pool.ts'
 import { ReceiveQueue } from './receive/receive-queue.ts'
 import { ReceiveScaling } from './receive/rss.ts'
 import { ControlOutbox } from './rndis/control-outbox.ts'
@@ -55,12 +38,10 @@ import { RndisControl } from './rndis/rndis-control.ts'
 import type { FrameParser } from './transmit/frame-parser.ts'
 
 const DEFAULT_MAX_FRAME_BYTES = 9216
-const SEND_SECTION_BYTES = 6144
-const LEAST_SUBALLOCATIONS = CONTROL_IDS + 8
 /** Twice what any guest sends: ranges of single pages for 64 KiB and more. */
 const LONGEST_PACKET = 8192
-const NDIS_6 = 0x0006_0000
-const RANGES_BEFORE_NDIS_6 = 64
+/** A coalesced frame: 64 KiB and the Ethernet header. */
+const MAX_COALESCED = 0xffff + 14
 
 export interface NetworkAdapterOptions {
   readonly release: HostRelease
@@ -82,20 +63,17 @@ export interface NetworkAdapterOptions {
   readonly log?: Logger
 }
 
-/** Steers a virtual function's traffic; see `VirtualFunction`. */
-export interface VirtualFunctionClient extends PortClient {
-  /** The guest, or the host, has moved the data path. */
-  switched(active: boolean): void
-}
-
 /** A synthetic network adapter: one NIC of one guest, and its port on the switch. */
-export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAdapter, PortClient {
+export class NetworkAdapter implements VspDevice, NetChannelOwner, NvspOwner, ControlledAdapter, PortClient {
   readonly offer: OfferDescription
   readonly counters = new AdapterCounters()
+  readonly buffers = new GuestBuffers()
   readonly offloads: Offloads
   readonly scaling = new ReceiveScaling()
   readonly permanentAddress: Uint8Array
   readonly friendlyName: string
+  readonly nvspVersions: readonly number[]
+  readonly maxFrameBytes: number
   /** The adapter's port; its settings may be changed at any time. Another one after {@link connectTo}. */
   switchPort: SwitchPort
   readonly takesChecksums = false
@@ -103,33 +81,37 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   currentAddress: Uint8Array
   filter = 0
   multicast: readonly Uint8Array[] = []
-  sendBuffer: SharedBuffer | undefined
   readonly sendSectionBytes = SEND_SECTION_BYTES
-  #linkSpeed: number
   readonly #options: NetworkAdapterOptions
-  readonly #control: RndisControl
-  readonly #headers = new FrameHeaders()
-  readonly #info = { vlan: 0, priority: 0, checksum: 0, hash: 0, hashType: 0 }
+  readonly #nvsp = new NvspControl(this)
+  readonly #control = new RndisControl(this)
+  readonly #delivery: FrameDelivery
+  readonly #notifications = new Notifications()
+  readonly #function: FunctionPath
+  #linkSpeed: number
   #vspPort: VspPort | undefined
   #channels: (NetChannel | undefined)[] = []
-  #pool: ReceivePool | undefined
   #outbox: ControlOutbox | undefined
   #subchannels = 0
-  readonly #notifications = new Notifications()
-  #function: { readonly serial: number; readonly client: VirtualFunctionClient } | undefined
-  #functionActive = false
-  #announced = false
   #removed = false
 
   constructor(options: NetworkAdapterOptions) {
     this.#options = options
     this.offer = { interfaceId: InterfaceId.NETWORK, instanceId: options.instanceId }
+    this.nvspVersions = options.release.nvspVersions
+    this.maxFrameBytes = options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES
     this.offloads = new Offloads(Math.max(...options.release.nvspVersions))
     this.permanentAddress = options.address.slice()
     this.currentAddress = this.permanentAddress
     this.friendlyName = options.friendlyName ?? 'Network Adapter'
     this.#linkSpeed = options.linkSpeed ?? 10e9
-    this.#control = new RndisControl(this)
+    this.#delivery = new FrameDelivery(this.scaling, this.offloads)
+    this.#function = new FunctionPath({
+      notify: (type, first, second) => this.#notify(wordsNotification(type, first, second, this.messageBytes)),
+      deliverTo: (client) => {
+        this.switchPort.client = client ?? this
+      },
+    })
     const address = options.address.slice()
     const name = options.name ?? Array.from(address, (byte) => byte.toString(16).padStart(2, '0')).join(':')
     this.switchPort = options.switch.addPort({ name, kind: 'vm', address, ...options.port }, this)
@@ -158,7 +140,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   }
 
   get messageBytes(): number {
-    return nvspMessageBytes(this.session.version)
+    return this.session.messageBytes
   }
 
   get running(): boolean {
@@ -167,7 +149,11 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
 
   /** Where the guest's unicast goes now. */
   get dataPath(): 'synthetic' | 'virtual-function' {
-    return this.#functionActive ? 'virtual-function' : 'synthetic'
+    return this.#function.active ? 'virtual-function' : 'synthetic'
+  }
+
+  get sendBuffer(): SharedBuffer | undefined {
+    return this.buffers.send
   }
 
   // The bus.
@@ -182,7 +168,7 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
     const worker = new NetChannel(channel, this)
     this.#channels[subIndex] = worker
     if (subIndex > 0) this.#startQueue(worker)
-    if (subIndex > 0 && this.#channels.filter(Boolean).length === this.queueCount) this.#sendIndirectionTable()
+    if (subIndex > 0 && this.#channels.filter(Boolean).length === this.queueCount) this.#spreadSends()
     return {
       onPacket: (packet) => worker.onPacket(packet),
       onBatchEnd: () => worker.onBatchEnd(),
@@ -193,8 +179,9 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   }
 
   gpadlTeardown(handle: number): void {
-    if (this.sendBuffer?.handle === handle) this.sendBuffer = undefined
-    if (this.#pool?.buffer.handle === handle) this.#dropReceiveBuffer()
+    const { buffers } = this
+    if (buffers.send?.handle === handle) buffers.send = undefined
+    if (buffers.receive?.buffer.handle === handle) this.dropReceiveBuffer()
   }
 
   reset(): void {
@@ -246,20 +233,12 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
 
   /** Gives the guest a virtual function of its NIC, or takes it away. */
   assignVirtualFunction(serial: number, client: VirtualFunctionClient): void {
-    this.#function = { serial, client }
-    if (this.running) this.#announceFunction()
+    this.#function.assign(serial, client)
+    this.#announceFunction()
   }
 
   withdrawVirtualFunction(): void {
-    const gone = this.#function
-    if (gone === undefined) return
-    if (this.#functionActive) {
-      this.#setDataPath(false)
-      this.#notify(NvspMessageType.SWITCH_DATA_PATH, NvspDataPath.SYNTHETIC, 0)
-    }
-    if (this.#announced) this.#notify(NvspMessageType.SEND_VF_ASSOCIATION, 0, gone.serial)
-    this.#announced = false
-    this.#function = undefined
+    this.#function.withdraw()
   }
 
   // The switch.
@@ -269,36 +248,9 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   }
 
   deliver(frame: SwitchFrame): void {
-    if (!this.running || !passesFilter(frame, this.filter, this.currentAddress, this.multicast)) {
-      this.counters.rxFiltered++
-      return
-    }
-    const info = this.#info
-    info.vlan = frame.vlan
-    info.priority = frame.priority
-    info.checksum = 0
-    info.hash = 0
-    const { bytes, offset, length } = frame
-    const { scaling, offloads } = this
-    const large = frame.segmentSize !== 0
-    let queue = this.#channels[0]?.queue
-    if (scaling.enabled || offloads.receives) {
-      const headers = this.#headers
-      headers.read(bytes, offset, offset + length)
-      if (scaling.enabled) {
-        info.hash = scaling.hash(bytes, headers)
-        info.hashType = scaling.hashType
-        if (info.hash !== 0) queue = this.#channels[scaling.queueOf(info.hash)]?.queue ?? queue
-      }
-      if (offloads.receives && !large) info.checksum = verdict(bytes, headers, frame.finished)
-    }
-    if (large) {
-      finishLengths(frame)
-      info.checksum = coalescedChecksumWord(frame.checksum)
-      queue?.deliverCoalesced(bytes, offset, length, info)
-    } else {
-      queue?.deliver(bytes, offset, length, info)
-    }
+    if (this.running && passesFilter(frame, this.filter, this.currentAddress, this.multicast)) {
+      this.#delivery.deliver(frame, this.#channels)
+    } else this.counters.rxFiltered++
   }
 
   flush(): void {
@@ -336,7 +288,8 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
 
   rndis(channel: NetChannel, bytes: Uint8Array, length: number): boolean {
     const type = bytes[0] ?? 0
-    const first = this.session.phase === 'configuring' && type === RndisMessageType.INIT && this.#pool !== undefined
+    const first =
+      this.session.phase === 'configuring' && type === RndisMessageType.INIT && this.buffers.receive !== undefined
     if (channel.channel.subIndex !== 0 || !(first || this.running)) return false
     const answer = this.#control.answer(bytes, length)
     if (answer === 'malformed') return false
@@ -349,53 +302,30 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   }
 
   control(channel: NetChannel, type: number, packet: Packet): boolean {
-    const { session, counters } = this
-    const due = channel.channel.subIndex === 0 && packet.type === PacketType.dataInBand && session.allows(type)
-    if (!due || packet.dataLength < requestBytes(type)) {
-      counters.badNvsp++
-      return writeRefusal(channel.replyView, type)
-    }
-    const at = packet.dataOffset
-    const body = nvspMessage.msg.as
-    const { view } = packet
-    switch (type) {
-      case NvspMessageType.INIT:
-        this.#initialize(channel, body.init.min_protocol_ver.get(view, at), body.init.max_protocol_ver.get(view, at))
-        return true
-      case NvspMessageType.SEND_NDIS_VER:
-        session.setNdisVersion(
-          body.send_ndis_ver.ndis_major_ver.get(view, at),
-          body.send_ndis_ver.ndis_minor_ver.get(view, at),
-        )
-        return false
-      case NvspMessageType.SEND_NDIS_CONFIG:
-        this.#configure(packet)
-        return false
-      case NvspMessageType.SEND_RECV_BUF:
-        this.#takeReceiveBuffer(channel, view.getUint32(at + 4, true), view.getUint16(at + 8, true))
-        return true
-      case NvspMessageType.SEND_SEND_BUF:
-        this.#takeSendBuffer(channel, view.getUint32(at + 4, true))
-        return true
-      case NvspMessageType.REVOKE_RECV_BUF:
-        this.#dropReceiveBuffer()
-        return false
-      case NvspMessageType.REVOKE_SEND_BUF:
-        this.sendBuffer = undefined
-        return false
-      case NvspMessageType.SUBCHANNEL:
-        this.#allocateSubchannels(channel, view.getUint32(at + 4, true), view.getUint32(at + 8, true))
-        return true
-      case NvspMessageType.SWITCH_DATA_PATH:
-        this.#setDataPath(view.getUint32(at + 4, true) === NvspDataPath.VF)
-        return false
-      case NvspMessageType.OID_QUERY_EX:
-        writeAnswer(channel.replyView, NvspMessageType.OID_QUERY_EX_COMP, RndisStatus.NOT_SUPPORTED)
-        return true
-      default:
-        counters.badNvsp++
-        return writeRefusal(channel.replyView, type)
-    }
+    return this.#nvsp.answer(channel, type, packet)
+  }
+
+  // What the guest's requests do.
+
+  offerSubchannels(count: number): boolean {
+    const pool = this.buffers.receive
+    const enough = pool !== undefined && pool.count >= CONTROL_IDS + count + 1
+    if (!this.running || !enough || count >= this.maxQueues || this.#subchannels > 0) return false
+    this.#subchannels = count
+    if (this.#vspPort?.offerSubchannels(count) === true) return true
+    this.#subchannels = 0
+    return false
+  }
+
+  moveDataPath(toFunction: boolean): void {
+    this.#function.move(toFunction)
+  }
+
+  dropReceiveBuffer(): void {
+    this.buffers.receive = undefined
+    this.#outbox = undefined
+    for (const channel of this.#channels) channel?.dropQueue()
+    this.session.revoke()
   }
 
   filterChanged(): void {
@@ -414,80 +344,19 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
     return true
   }
 
-  #initialize(channel: NetChannel, min: number, max: number): void {
-    // Guests ask for one version at a time; a range is met by the newest in it.
-    const version = this.#options.release.nvspVersions.find((candidate) => candidate >= min && candidate <= max)
-    if (version !== undefined) this.session.agree(version)
-    writeInitComplete(channel.replyView, version)
-  }
-
-  #configure({ view, dataOffset: at }: Packet): void {
-    const { session } = this
-    session.configure(view.getUint32(at + 4, true), this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES)
-    const capability = view.getUint32(at + 12, true)
-    session.sriov = session.version >= NvspVersion.V4 && (capability & 0x04) !== 0
-    session.teaming = session.version >= NvspVersion.V5 && (capability & 0x20) !== 0
-    session.rsc = session.version >= NvspVersion.V6_1 && (capability & 0x80) !== 0
-  }
-
-  #takeReceiveBuffer(channel: NetChannel, handle: number, id: number): void {
-    const gpadl = this.#pool === undefined ? channel.channel.gpadl(handle) : undefined
-    const { replyView } = channel
-    writeAnswer(replyView, NvspMessageType.SEND_RECV_BUF_COMPLETE, NvspStatus.FAIL)
-    if (gpadl === undefined || gpadl.rangeCount !== 1 || gpadl.byteOffset !== 0) return
-    const sectionBytes = sectionBytesFor(this.session.frameBytes)
-    const pool = new ReceivePool(new SharedBuffer(gpadl, channel.channel.memory), id, sectionBytes)
-    if (pool.count < LEAST_SUBALLOCATIONS) return
-    this.#pool = pool
-    writeReceiveSections(replyView, sectionBytes, pool.count)
-  }
-
-  #takeSendBuffer(channel: NetChannel, handle: number): void {
-    const gpadl = this.sendBuffer === undefined ? channel.channel.gpadl(handle) : undefined
-    const good = gpadl !== undefined && gpadl.rangeCount === 1 && gpadl.byteOffset === 0
-    if (good) this.sendBuffer = new SharedBuffer(gpadl, channel.channel.memory)
-    const status = good ? NvspStatus.SUCCESS : NvspStatus.FAIL
-    writeAnswer(channel.replyView, NvspMessageType.SEND_SEND_BUF_COMPLETE, status)
-    channel.replyView.setUint32(8, good ? SEND_SECTION_BYTES : 0, true)
-  }
-
-  #allocateSubchannels(channel: NetChannel, operation: number, count: number): void {
-    const enough = this.#pool !== undefined && this.#pool.count >= CONTROL_IDS + count + 1
-    const good =
-      operation === NvspSubchannelOperation.ALLOCATE &&
-      count > 0 &&
-      count < this.maxQueues &&
-      this.#subchannels === 0 &&
-      this.running &&
-      enough
-    if (good) this.#subchannels = count
-    const offered = good && this.#vspPort?.offerSubchannels(count) === true
-    if (!offered) this.#subchannels = 0
-    writeAnswer(channel.replyView, NvspMessageType.SUBCHANNEL, offered ? NvspStatus.SUCCESS : NvspStatus.FAIL)
-    channel.replyView.setUint32(8, offered ? count : 0, true)
-  }
-
   #start(channel: NetChannel): void {
-    this.session.phase = 'running'
-    if (this.#pool === undefined) return
-    this.#outbox = new ControlOutbox(channel.channel, this.#pool, this.messageBytes)
+    this.session.begin()
+    const pool = this.buffers.receive
+    if (pool === undefined) return
+    this.#outbox = new ControlOutbox(channel.channel, pool, this.messageBytes)
     this.#startQueue(channel)
   }
 
   #startQueue(channel: NetChannel): void {
-    if (this.#pool === undefined) return
-    const { rsc, ndisVersion } = this.session
-    const modern = rsc ? NVSP_MAX_RECEIVE_RANGES_RSC : NVSP_MAX_RECEIVE_RANGES
-    const maxRanges = ndisVersion >= NDIS_6 ? modern : RANGES_BEFORE_NDIS_6
-    const limits = { maxRanges, messageBytes: this.messageBytes }
-    channel.queue = new ReceiveQueue(channel.channel, this.#pool, limits, this.counters)
-  }
-
-  #dropReceiveBuffer(): void {
-    this.#pool = undefined
-    this.#outbox = undefined
-    for (const channel of this.#channels) channel?.dropQueue()
-    if (this.session.phase === 'running') this.session.phase = 'revoked'
+    const pool = this.buffers.receive
+    if (pool === undefined) return
+    const limits = { maxRanges: this.session.receiveRanges, messageBytes: this.messageBytes }
+    channel.queue = new ReceiveQueue(channel.channel, pool, limits, this.counters)
   }
 
   #closed(subIndex: number): void {
@@ -497,43 +366,29 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
   }
 
   #forgetGuest(): void {
-    this.#dropReceiveBuffer()
-    this.sendBuffer = undefined
+    this.dropReceiveBuffer()
+    this.buffers.send = undefined
     this.session = new NvspSession()
     this.filter = 0
     this.multicast = []
     this.#subchannels = 0
     this.#notifications.clear()
-    this.#announced = false
     this.offloads.reset()
     this.scaling.reset()
-    this.#setDataPath(false)
+    this.#function.forget()
   }
 
   #announceFunction(): void {
-    const { sriov } = this.session
-    if (this.#function === undefined || !sriov || this.#announced) return
-    this.#announced = true
-    this.#notify(NvspMessageType.SEND_VF_ASSOCIATION, 1, this.#function.serial)
+    if (this.running && this.session.sriov) this.#function.announce()
   }
 
-  #setDataPath(active: boolean): void {
-    const assigned = this.#function
-    const next = active && assigned !== undefined
-    if (next === this.#functionActive) return
-    this.#functionActive = next
-    this.switchPort.client = next && assigned !== undefined ? assigned.client : this
-    assigned?.client.switched(next)
+  /** Tells the guest how to spread what it sends over its channels. */
+  #spreadSends(): void {
+    if (this.session.version >= NvspVersion.V5) this.#notify(indirectionTable(this.queueCount))
   }
 
-  #sendIndirectionTable(): void {
-    if (this.session.version < NvspVersion.V5) return
-    this.#notifications.push(indirectionTable(this.queueCount))
-    this.#sendNotifications()
-  }
-
-  #notify(type: number, first: number, second: number): void {
-    this.#notifications.push(wordsNotification(type, first, second, this.messageBytes))
+  #notify(message: Uint8Array): void {
+    this.#notifications.push(message)
     this.#sendNotifications()
   }
 
@@ -548,5 +403,3 @@ export class NetworkAdapter implements VspDevice, NetChannelOwner, ControlledAda
 }
 
 const NO_DATA = new Uint8Array(0)
-/** A coalesced frame: 64 KiB and the Ethernet header. */
-const MAX_COALESCED = 0xffff + 14

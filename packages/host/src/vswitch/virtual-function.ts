@@ -10,7 +10,8 @@ import type {
   ReceiveHandler,
 } from '@bis/hyperv-types'
 import { TransmitStatus } from '@bis/hyperv-types'
-import type { NetworkAdapter, VirtualFunctionClient } from '../netvsp/network-adapter.ts'
+import type { NetworkAdapter } from '../netvsp/network-adapter.ts'
+import type { VirtualFunctionClient } from '../netvsp/nvsp/function-path.ts'
 import { SwitchFrame } from './switch-frame.ts'
 
 export interface VirtualFunctionOptions {
