@@ -10,7 +10,7 @@ import type { OpenDisk } from './disk-option.ts'
 import { closeDisks, openDisks } from './disk-option.ts'
 import type { NetworkChoices } from './driver-modules.ts'
 import { driverModules } from './driver-modules.ts'
-import { loadModules, releaseOptions } from './guest-release.ts'
+import { isModuleThere, loadModules, releaseOptions } from './guest-release.ts'
 import { emulatedChipset, integrationServices, storageDevices } from './host-devices.ts'
 import { LoadableModules } from './loadable-modules.ts'
 import type { NicOption } from './network/nic-option.ts'
@@ -59,6 +59,7 @@ export class BootedMachine implements AsyncDisposable {
       ...kernel,
       ...loaded,
       bus: { ...kernel.bus, ...profile.bus },
+      tunables: { ...loaded.tunables, ...profile.tunables },
       release,
       generation,
       processorCount,
@@ -225,9 +226,10 @@ function runningGuest(
   return { server: machine.server, services, modules, nics, images, hardware, turnOff }
 }
 
-function guestSide(machine: GuestMachine, { files, pools }: BootOptions): GuestSide {
+function guestSide(machine: GuestMachine, { files, pools, guest }: BootOptions): GuestSide {
+  const modules = [machine.busModule, ...driverModules({ files, pools })]
   return {
-    modules: new LoadableModules(machine.tree, [machine.busModule, ...driverModules({ files, pools })]),
+    modules: new LoadableModules(machine.tree, modules, (name) => isModuleThere(guest, name)),
     injectNmi: () => machine.partition.injectNmi(),
     turnOff: () => machine.turnOff(),
   }

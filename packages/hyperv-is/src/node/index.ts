@@ -1,6 +1,6 @@
 export { type CheckReport, checkPort } from './check.ts'
 export { deinstallPort } from './deinstall.ts'
 export { installPort } from './install.ts'
-export { type StagedModule, stagedModules } from './staged-modules.ts'
+export { loaderTunables, type StagedModule, stagedModule, stagedModules } from './staged-modules.ts'
 export type { InstallOptions } from './staging.ts'
 export type { Change } from './transaction.ts'

@@ -1,10 +1,10 @@
-import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { link, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PortError } from '../errors.ts'
 import type { RootFolder } from './root-folder.ts'
 import { translate } from './root-folder.ts'
 
-const LOCK = '.hyperv-is.lock'
+export const LOCK = '.hyperv-is.lock'
 const TRIES = 10
 
 /**
@@ -27,6 +27,7 @@ export async function lockRoot(root: RootFolder): Promise<AsyncDisposable> {
     } finally {
       await unlink(mine)
     }
+    await removeRemains(root)
   } catch (error) {
     throw translate(error, root.path)
   }
@@ -34,6 +35,14 @@ export async function lockRoot(root: RootFolder): Promise<AsyncDisposable> {
 }
 
 let counter = 0
+
+/** What one leaves that is killed while it asks for the lock. */
+async function removeRemains(root: RootFolder): Promise<void> {
+  for (const name of await readdir(root.path)) {
+    const pid = name.startsWith(`${LOCK}.`) ? Number.parseInt(name.slice(LOCK.length + 1), 10) : Number.NaN
+    if (pid > 0 && (await ownerOf(pid)) === '') await unlink(join(root.path, name)).catch(() => {})
+  }
+}
 
 async function taken(mine: string, path: string): Promise<boolean> {
   try {

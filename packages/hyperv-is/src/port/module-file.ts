@@ -25,17 +25,21 @@ export function moduleFile(module: string, version: string): ModuleFile {
   return { module, version, ...known }
 }
 
-/** @throws PortError `bad-file` for a file that is none of ours. */
-export function readModuleFile(path: string, text: string): ModuleFile {
+/** Whether a module is one of this port's. */
+export function isPortModule(module: string): boolean {
+  return Object.hasOwn(MODULES, module)
+}
+
+/** @param expected the module by the name of its file @throws PortError `bad-file` for a file that is none of ours. */
+export function readModuleFile(path: string, expected: string, text: string): ModuleFile {
   let parsed: Partial<Record<keyof ModuleFile, unknown>> | null = null
   try {
     parsed = JSON.parse(text) as Partial<Record<keyof ModuleFile, unknown>> | null
   } catch {
     // Told below, with the path.
   }
-  const module = parsed?.module
-  if (typeof module !== 'string' || MODULES[module] === undefined)
+  if (parsed?.module !== expected || !isPortModule(expected))
     throw new PortError('bad-file', `${path}: not a module of this port (a real kernel module?)`)
   const version = parsed?.version
-  return moduleFile(module, typeof version === 'string' ? version : '')
+  return moduleFile(expected, typeof version === 'string' ? version : '')
 }

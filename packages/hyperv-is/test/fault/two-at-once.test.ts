@@ -29,6 +29,7 @@ describe('two commands at once', () => {
     const gone = execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' }).trim()
     for (const owner of [`${gone} 12345\n`, `${process.pid} 1\n`, 'what?\n']) {
       await writeFile(join(root, '.hyperv-is.lock'), owner)
+      await writeFile(join(root, `.hyperv-is.lock.${gone}.0`), owner)
       await installPort({ root, release })
       await deinstallPort({ root, release })
       expect(await hidden()).toEqual([])

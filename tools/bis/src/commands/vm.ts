@@ -18,7 +18,7 @@ export const vm: Command = {
   usage: `list|${Object.keys(VERBS).join('|')} NAME …`,
   options: Object.assign(
     { json: { type: 'boolean', help: 'print JSON' } },
-    ...Object.values(VERBS).map(({ options }) => options),
+    ...Object.values(VERBS).map(({ options }) => withoutShort(options)),
   ),
   positionals: 3 + Math.max(...Object.values(VERBS).map(({ words }) => words ?? 0)),
   details: [['list', { usage: LIST_USAGE, summary: LIST_SUMMARY }] as const, ...Object.entries(VERBS)]
@@ -41,6 +41,11 @@ export const vm: Command = {
       throw new CliError('usage', `bis vm ${said}: unexpected argument ${JSON.stringify(words[limit])}`)
     await ask(verb, known, name, [...action, ...words], args, signal)
   },
+}
+
+/** A letter is one verb's; two may have it for different options. */
+function withoutShort(options: VmVerb['options']): VmVerb['options'] {
+  return Object.fromEntries(Object.entries(options).map(([name, { short: _, ...option }]) => [name, option] as const))
 }
 
 function actionOf(verb: string, actions: readonly string[], word: string | undefined): string {
