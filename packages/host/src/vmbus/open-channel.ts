@@ -5,12 +5,13 @@ import type {
   HostChannel,
   HostChannelHandlers,
   HostGpadl,
-  Timer,
+  SendStatus,
 } from '@bis/hyperv-types'
-import { ChannelError, SendStatus } from '@bis/hyperv-types'
-import type { RingConsumer, RingEngine, RingProducer } from '@bis/hyperv-types/ring'
-import { NO_BYTES, packetBytes, ReadResult, WriteResult } from '@bis/hyperv-types/ring'
+import { ChannelError } from '@bis/hyperv-types'
+import type { RingConsumer, RingEngine } from '@bis/hyperv-types/ring'
+import { ReadResult } from '@bis/hyperv-types/ring'
 import type { ChannelRings } from './channel-rings.ts'
+import { OutgoingPath } from './outgoing-path.ts'
 import type { Serviceable, ServiceQueue } from './service-queue.ts'
 
 /** What an open channel needs of the bus that it is on. */
@@ -36,9 +37,11 @@ export interface OpenChannelDescription {
 }
 
 const DEFAULT_BUDGET = 256
-/** A full ring of a guest without flow control is tried again after these milliseconds at first, and at most. */
-const FIRST_RETRY_MS = 1
-const LAST_RETRY_MS = 32
+/**
+ * - `starting`: the device has not taken it yet; `running`: packets are taken out;
+ * - `saving`: the device finishes, and may still send; `broken`: by the guest or the device; `closed`: the rings are let go.
+ */
+type EndLife = 'starting' | 'running' | 'saving' | 'broken' | 'closed'
 
 /**
  * The host's end of an open channel: takes packets out in turns of a budget, with the ring masked meanwhile, and writes
@@ -52,18 +55,13 @@ export class OpenChannel implements HostChannel, Serviceable {
   readonly ringEngine: RingEngine
   readonly #host: OpenChannelHost
   readonly #rings: ChannelRings
-  readonly #outgoing: RingProducer
+  readonly #outgoing: OutgoingPath
   /** Taken up when the device has said how long its packets are. */
   #incoming: RingConsumer | undefined = undefined
   #handlers: HostChannelHandlers | undefined = undefined
-  #life: 'starting' | 'running' | 'saving' | 'broken' | 'closed' = 'starting'
+  #life: EndLife = 'starting'
   #paused = false
-  #batching = false
   #serving = false
-  /** `send` answered `full`, and `onWritable` has not been called since. */
-  #blocked = false
-  #retry: Timer | undefined = undefined
-  #retryMs = FIRST_RETRY_MS
   #interrupts = 0
   #signalsSent = 0
   #protocolErrors = 0
@@ -77,7 +75,13 @@ export class OpenChannel implements HostChannel, Serviceable {
     this.restored = description.restored
     this.#rings = rings
     this.ringEngine = rings.engine
-    this.#outgoing = rings.outgoing
+    this.#outgoing = new OutgoingPath({
+      ring: rings.outgoing,
+      clock: host.clock,
+      signal: () => this.#signalGuest(),
+      retry: () => this.#wake(),
+      corrupt: (reason) => this.#break(reason),
+    })
   }
 
   get lane(): object {
@@ -97,7 +101,7 @@ export class OpenChannel implements HostChannel, Serviceable {
   }
 
   get statistics(): ChannelStatistics {
-    const { packets, ringFull, suppressedSignals } = this.#outgoing
+    const { packets, ringFull, suppressedSignals } = this.#rings.outgoing
     return {
       packetsSent: packets,
       packetsReceived: this.#incoming?.packets ?? 0,
@@ -114,7 +118,7 @@ export class OpenChannel implements HostChannel, Serviceable {
     if (this.#life !== 'starting') return
     this.#handlers = handlers
     this.#incoming = this.#rings.openIncoming(handlers.maxPacketBytes ?? this.#rings.longestPacket)
-    this.#life = 'running'
+    this.#to('running')
     this.#wake()
   }
 
@@ -135,37 +139,26 @@ export class OpenChannel implements HostChannel, Serviceable {
     dataOffset: number,
     dataLength: number,
   ): SendStatus {
-    if (this.#life === 'closed' || this.#life === 'broken') return SendStatus.gone
-    const ring = this.#outgoing
-    if (packetBytes(headerLength, dataLength) > ring.longestPacket) return SendStatus.tooLarge
-    const extra = header ?? NO_BYTES
-    const result = this.#batching
-      ? ring.put(type, flags, transactionIdLow, transactionIdHigh, extra, headerLength, data, dataOffset, dataLength)
-      : ring.write(type, flags, transactionIdLow, transactionIdHigh, extra, headerLength, data, dataOffset, dataLength)
-    switch (result) {
-      case WriteResult.WRITTEN:
-        this.#retryMs = FIRST_RETRY_MS
-        return SendStatus.sent
-      case WriteResult.WRITTEN_SIGNAL:
-        this.#retryMs = FIRST_RETRY_MS
-        this.#signalGuest()
-        return SendStatus.sent
-      case WriteResult.RING_FULL:
-        this.#block()
-        return SendStatus.full
-      case WriteResult.RING_CORRUPT:
-        this.#break(`host-to-guest ring: ${ring.corruption}`)
-        return SendStatus.gone
-    }
+    return this.#outgoing.send(
+      type,
+      flags,
+      transactionIdLow,
+      transactionIdHigh,
+      header,
+      headerLength,
+      data,
+      dataOffset,
+      dataLength,
+    )
   }
 
   beginBatch(): void {
-    this.#batching = true
+    this.#outgoing.beginBatch()
   }
 
   endBatch(): void {
     // Within a turn the batch is the turn's own.
-    if (!this.#serving) this.#publish()
+    if (!this.#serving) this.#outgoing.publish()
   }
 
   pause(): void {
@@ -192,13 +185,10 @@ export class OpenChannel implements HostChannel, Serviceable {
    */
   close(): Promise<void> {
     if (this.#life === 'closed') return Promise.resolve()
-    this.#life = 'closed'
-    this.#retry?.cancel()
-    this.#host.queue.remove(this)
+    this.#to('closed')
     return new Promise<void>((resolve, reject) => {
       const finish = () => {
-        this.#incoming?.close()
-        this.#outgoing.close()
+        this.#closeRings()
         Promise.resolve(this.#handlers?.onClose()).then(resolve, reject)
       }
       if (this.#serving) this.#afterService = finish
@@ -218,20 +208,13 @@ export class OpenChannel implements HostChannel, Serviceable {
       await this.close()
       return undefined
     }
-    this.#life = 'saving'
-    this.#retry?.cancel()
-    this.#host.queue.remove(this)
+    this.#to('saving')
     const state = await handlers.onSave()
     // What was sent meanwhile may have broken it.
     if (!this.#isSaving()) return undefined
-    this.#life = 'closed'
-    this.#incoming?.close()
-    this.#outgoing.close()
+    this.#to('closed')
+    this.#closeRings()
     return { state }
-  }
-
-  #isSaving(): boolean {
-    return this.#life === 'saving'
   }
 
   /** The guest's side may have waited since before the channel was restored: it looks at its ring once more. */
@@ -245,16 +228,16 @@ export class OpenChannel implements HostChannel, Serviceable {
     const ring = this.#incoming
     if (this.#life !== 'running' || handlers === undefined || ring === undefined) return false
     this.#serving = true
-    this.#batching = true
+    this.#outgoing.beginBatch()
     let more = false
     try {
-      if (this.#blocked) this.#unblock(handlers)
+      if (this.#outgoing.takeBlocked()) handlers.onWritable?.()
       more = this.#drain(handlers, ring)
       handlers.onBatchEnd?.()
     } catch (error) {
       this.#break(`the device failed: ${error instanceof Error ? error.message : String(error)}`)
     } finally {
-      this.#publish()
+      this.#outgoing.publish()
       this.#serving = false
     }
     const after = this.#afterService
@@ -302,32 +285,9 @@ export class OpenChannel implements HostChannel, Serviceable {
     if (this.#life === 'running') this.#host.queue.add(this)
   }
 
-  #publish(): void {
-    this.#batching = false
-    if (this.#life === 'closed') return
-    const result = this.#outgoing.publish()
-    if (result === WriteResult.WRITTEN_SIGNAL) this.#signalGuest()
-    else if (result === WriteResult.RING_CORRUPT) this.#break(`host-to-guest ring: ${this.#outgoing.corruption}`)
-  }
-
   #signalGuest(): void {
     this.#signalsSent++
     this.#host.signalGuest()
-  }
-
-  #block(): void {
-    this.#blocked = true
-    if (this.#outgoing.flowControl || this.#retry !== undefined) return
-    this.#retry = this.#host.clock.after(this.#retryMs, () => {
-      this.#retry = undefined
-      this.#wake()
-    })
-    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS)
-  }
-
-  #unblock(handlers: HostChannelHandlers): void {
-    this.#blocked = false
-    handlers.onWritable?.()
   }
 
   #break(reason: string): void {
@@ -337,11 +297,28 @@ export class OpenChannel implements HostChannel, Serviceable {
   /** @returns whether it was alive */
   #die(reason: string): boolean {
     if (this.#life === 'closed' || this.#life === 'broken') return false
-    this.#life = 'broken'
+    this.#to('broken')
     this.#protocolErrors++
-    this.#retry?.cancel()
-    this.#host.queue.remove(this)
     this.#host.broken(reason)
     return true
+  }
+
+  #isSaving(): boolean {
+    return this.#life === 'saving'
+  }
+
+  /** The one place where its life changes. */
+  #to(next: EndLife): void {
+    this.#life = next
+    if (next === 'running') return
+    if (next === 'broken') this.#outgoing.refuse()
+    else if (next === 'closed') this.#outgoing.stop()
+    else this.#outgoing.stopRetrying()
+    this.#host.queue.remove(this)
+  }
+
+  #closeRings(): void {
+    this.#incoming?.close()
+    this.#rings.outgoing.close()
   }
 }
