@@ -14,11 +14,16 @@ import { SysctlTree } from './sysctl.ts'
 import { KernelEnvironment } from './tunables.ts'
 import { Units } from './unit-registry.ts'
 
+/** Source: the Porter's Handbook, __FreeBSD_version values. */
+const HEAD_RELEASE_DATE = 1_600_010
+
 export interface KernelOptions {
   readonly clock: Clock
   readonly random: RandomSource
   readonly pages: PageAllocator
   readonly tunables?: Readonly<Record<string, string>>
+  /** `__FreeBSD_version`, shown as `kern.osreldate`. Default: that of head in January 2026. */
+  readonly osReleaseDate?: number
   /** Whether a sysctl that is a tunable takes the loader's value when it is added, as since FreeBSD 11. Default true. */
   readonly fetchTunables?: boolean
   /** Default `none`. */
@@ -48,9 +53,10 @@ export function createKernel(options: KernelOptions): GuestKernel {
   const { clock, random, pages } = options
   const dmesg = new MessageBuffer(clock, options.verbose === undefined ? {} : { verbose: options.verbose })
   const kernelClock = new KernelTime(clock)
-  const { vmGuest = 'none', fetchTunables = true } = options
+  const { vmGuest = 'none', osReleaseDate = HEAD_RELEASE_DATE, fetchTunables = true } = options
   const tunables = new KernelEnvironment(options.tunables)
   const sysctl = new SysctlTree(fetchTunables ? tunables : undefined)
+  sysctl.child('kern').leaf('osreldate', 'Kernel release date', () => osReleaseDate)
   sysctl.child('kern').leaf('vm_guest', 'virtual machine guest detected', () => vmGuest)
   return {
     vmGuest,

@@ -69,6 +69,6 @@ function hasKvpInUtils({ port }: ReleaseProfile): boolean {
 /** The kernel of the release: what its drivers see, and what it calls things. */
 export function releaseOptions({
   profile,
-}: GuestRelease): Pick<GuestMachineOptions, 'ideNames' | 'adaptKernel' | 'fetchTunables' | 'bus'> {
+}: GuestRelease): Pick<GuestMachineOptions, 'ideNames' | 'adaptKernel' | 'osReleaseDate' | 'fetchTunables' | 'bus'> {
   return guestOptions(profile)
 }

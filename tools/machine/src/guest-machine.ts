@@ -47,6 +47,7 @@ export abstract class GuestMachine implements AsyncDisposable {
       vmGuest: vmGuest((leaf) => this.partition.cpuid(leaf)),
       onPowerRequest: (request, reason) => this.#requestPower(request, reason),
       ...(options.tunables === undefined ? {} : { tunables: options.tunables }),
+      ...(options.osReleaseDate === undefined ? {} : { osReleaseDate: options.osReleaseDate }),
       ...(options.fetchTunables === undefined ? {} : { fetchTunables: options.fetchTunables }),
       ...(options.verbose === undefined ? {} : { verbose: options.verbose }),
     })

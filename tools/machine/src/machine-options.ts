@@ -29,6 +29,8 @@ export interface GuestMachineOptions {
   /** What the guest's kernel calls IDE disks and drives; default `ada` and `cd`. */
   readonly ideNames?: IdeNames
   readonly tunables?: Readonly<Record<string, string>>
+  /** The guest's `__FreeBSD_version`, which its hypervisor is told. Default: that of head. */
+  readonly osReleaseDate?: number
   /** Whether sysctls that are tunables take the loader's values by themselves, as since FreeBSD 11. Default true. */
   readonly fetchTunables?: boolean
   /** Keep `debug` lines in dmesg. */

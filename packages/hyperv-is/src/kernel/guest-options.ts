@@ -7,15 +7,17 @@ import { adaptKernel } from './adapt-kernel.ts'
 export interface GuestOptions {
   readonly ideNames: KernelInterface['ideNames']['value']
   readonly adaptKernel: <K extends Kernel>(kernel: K) => AdaptedKernel<K>
+  readonly osReleaseDate: number
   readonly fetchTunables: boolean
-  readonly bus: { readonly osReleaseDate: number; readonly tscPage: boolean }
+  readonly bus: { readonly tscPage: boolean }
 }
 
 export function guestOptions({ kernel: facts }: ReleaseProfile): GuestOptions {
   return {
     ideNames: facts.ideNames.value,
     adaptKernel: (kernel) => adaptKernel(kernel, facts),
+    osReleaseDate: facts.osReleaseDate.value,
     fetchTunables: facts.sysctlTunables.value,
-    bus: { osReleaseDate: facts.osReleaseDate.value, tscPage: facts.timeCounter.value === 'tsc-page' },
+    bus: { tscPage: facts.timeCounter.value === 'tsc-page' },
   }
 }

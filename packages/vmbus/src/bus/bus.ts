@@ -74,7 +74,9 @@ export class VmbusBus {
       onNmi: (cpu) => this.#nonMaskable(cpu),
     }
     const isolation = this.#isolation
-    const link = new HostLink({ options, features, isolation, clock, log, pages, timing, counters, events })
+    const osReleaseDate = Number(device.kernel.sysctl.get('kern.osreldate'))
+    const parts = { options, osReleaseDate, features, isolation, clock, log, pages, timing, counters, events }
+    const link = new HostLink(parts)
     this.#link = link
     const { session, replies } = link
     const services = new ChannelServices({ options, clock, log, pages, mmio, timing, link, queue })

@@ -22,7 +22,6 @@ import { contactMessage, offeredFeatures } from './contact.ts'
 import type { BusCounters } from './counters.ts'
 import type { IsolationPolicy } from './isolation.ts'
 import type { VmbusOptions } from './options.ts'
-import { DEFAULT_OS_RELEASE_DATE } from './options.ts'
 import { SharedPages } from './shared-pages.ts'
 import type { VmbusTiming } from './timing.ts'
 
@@ -31,6 +30,8 @@ const POLL_MS = 10
 
 export interface LinkParts {
   readonly options: VmbusOptions
+  /** `__FreeBSD_version`, which the hypervisor is told. */
+  readonly osReleaseDate: number
   readonly features: HypervisorFeatures
   readonly isolation: IsolationPolicy | undefined
   readonly clock: Clock
@@ -120,10 +121,9 @@ export class HostLink {
 
   /** @throws VmbusError `not-usable`, MemoryError `exhausted`, HypervisorFault; nothing is left switched on then */
   switchOn(): void {
-    const { options, pages, features, events } = this.#parts
+    const { options, pages, features, events, osReleaseDate } = this.#parts
     const shared = new SharedPages(pages)
     try {
-      const osReleaseDate = options.osReleaseDate ?? DEFAULT_OS_RELEASE_DATE
       const wanted = { ...features, referenceTsc: features.referenceTsc && options.tscPage !== false }
       const parts = { hypervisor: this.#hypervisor, pages, features: wanted, osReleaseDate, events }
       this.#platform = new Platform(parts)

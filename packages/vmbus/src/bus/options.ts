@@ -10,8 +10,6 @@ export interface VmbusOptions {
   readonly maxVersion?: number
   /** Oldest version to accept. Before 3.0 some hosts go on writing after an unload. Default: all. */
   readonly minVersion?: number
-  /** `__FreeBSD_version`, which the hypervisor is told. Default 1100002, head of November 2014. */
-  readonly osReleaseDate?: number
   /** Works on the rings. Default: WebAssembly where the memory is of that kind, script elsewhere. */
   readonly engine?: RingEngine
   /** Reads the reference time from the TSC page where there is one; else always from the register. Default true. */
@@ -36,5 +34,3 @@ export interface VmbusOptions {
   readonly monitorPages?: boolean
   readonly timing?: Partial<VmbusTiming>
 }
-
-export const DEFAULT_OS_RELEASE_DATE = 1_100_002
