@@ -10,7 +10,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   let interrupted: NodeJS.Signals | undefined
   const interrupt = (signal: NodeJS.Signals): void => {
     interrupted = signal
-    abort.abort(new CliError('failed', 'interrupted'))
+    abort.abort(new CliError('failed', 'interrupted', { cause: signal }))
   }
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)

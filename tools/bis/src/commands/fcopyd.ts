@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { FILE_COPY_WRITE_BYTES, serveFileCopy } from '@bis/utils'
 import { fileCopyFolder, openCharacterDevice } from '@bis/utils/node'
 import { CliError } from '../cli-error.ts'
@@ -18,6 +19,8 @@ export const fcopyd: Command = {
   async run(args, signal) {
     const root = args.text('files')
     if (root === undefined) throw new CliError('usage', 'bis fcopyd: --files DIR is missing')
+    if (statSync(root, { throwIfNoEntry: false })?.isDirectory() !== true)
+      throw new CliError('input', `--files ${root}: no such folder`)
     const file = openCharacterDevice(args.text('device') ?? '/dev/vmbus/hv_fcopy', FILE_COPY_WRITE_BYTES)
     const log = daemonLog('bis-fcopyd', args)
     await endWithSignal(serveFileCopy(file, fileCopyFolder({ root }), { log, signal }), signal)

@@ -1,6 +1,6 @@
 import { runKvpDaemon } from '@bis/kvp/node'
 import type { Command } from '../command.ts'
-import { daemonLog, endBySignal, LOG_OPTIONS } from '../daemon.ts'
+import { checkHook, daemonLog, endBySignal, LOG_OPTIONS } from '../daemon.ts'
 
 /** `bis kvpd`: the KVP daemon of a guest. */
 export const kvpd: Command = {
@@ -27,6 +27,7 @@ export const kvpd: Command = {
   async run(args, signal) {
     const folder = args.text('dir')
     const device = args.text('device')
+    checkHook(args.text('hook'))
     await runKvpDaemon({
       signal,
       log: daemonLog('bis-kvpd', args),
@@ -37,6 +38,6 @@ export const kvpd: Command = {
       durable: args.flag('durable'),
     })
     // A read of the device waits in a thread that nothing can end but the end of the process, as the signal asked for.
-    endBySignal()
+    endBySignal(signal)
   },
 }

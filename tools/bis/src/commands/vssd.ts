@@ -4,7 +4,7 @@ import { serveSnapshots } from '@bis/utils'
 import { freezeMounts, openCharacterDevice, programHook, selectMountsNow } from '@bis/utils/node'
 import { CliError } from '../cli-error.ts'
 import type { Arguments, Command } from '../command.ts'
-import { daemonLog, endWithSignal, LOG_OPTIONS } from '../daemon.ts'
+import { checkHook, daemonLog, endWithSignal, LOG_OPTIONS } from '../daemon.ts'
 
 /** Longer than any message of the device. */
 const MOST_BYTES = 64
@@ -48,6 +48,7 @@ function snapshotHook(args: Arguments, log: Logger): VssHook {
     return freezeMounts({ log, select: () => selectMountsNow(exclude) })
   }
   if (exclude.length > 0) throw new CliError('usage', 'bis vssd: --exclude has no meaning with --hook')
+  checkHook(program)
   return programHook(program)
 }
 
