@@ -148,6 +148,11 @@ export class ChannelLife {
     if (!this.#gpadls.isReleasing(record)) this.#table.removeIfDone(record)
   }
 
+  /** Whether the device is opening, closing, or asked to let go of memory. */
+  isBusy(record: ChannelRecord): boolean {
+    return record.device.at === 'opening' || record.device.at === 'closing' || this.#gpadls.isReleasing(record)
+  }
+
   /** Stops the device of a channel, whatever it is doing; a device that is opening is stopped when it has opened. */
   halt(record: ChannelRecord): void {
     const { device } = record

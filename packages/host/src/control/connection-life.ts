@@ -82,6 +82,20 @@ export class ConnectionLife {
     this.#context.send('ALL_OFFERS_DELIVERED', {})
   }
 
+  /** Restoring: the guest has asked for its offers before. */
+  continueOffers(): void {
+    const { state } = this
+    if (state.at !== 'connected') return
+    this.#context.state = { ...state, offered: true }
+    this.#table.offerAll()
+  }
+
+  /** Restoring: these messages waited for a guest that had paused. */
+  continueHolding(held: readonly Uint8Array[]): void {
+    const { state } = this
+    if (state.at === 'connected') this.#context.state = { ...state, held: [...held] }
+  }
+
   modifyConnection(hostToGuest: number, guestToHost: number): void {
     const { state } = this
     if (state.at !== 'connected') return
@@ -139,9 +153,7 @@ export class ConnectionLife {
     const { state } = this
     if (state.at !== 'resetting') return
     for (const record of this.#table.records) {
-      if (record.device.at === 'opening' || record.device.at === 'closing') return
-      if (record.device.at === 'open' && !record.reserved) return
-      if (this.#gpadls.isReleasing(record)) return
+      if (this.#life.isBusy(record) || (record.device.at === 'open' && !record.reserved)) return
     }
     for (const record of [...this.#table.records]) this.#life.settle(record)
     this.#context.state = { at: 'disconnected' }

@@ -1,13 +1,4 @@
-import type { ControlMessage } from '@bis/hyperv-types/vmbus'
-import {
-  CONTROL_MESSAGES,
-  describeMessage,
-  formatVmbusVersion,
-  isMessageAllowed,
-  parseControlMessage,
-  VMBUS_STATUS_CONNECTION_REFUSED,
-  VmbusVersion,
-} from '@bis/hyperv-types/vmbus'
+import { VmbusVersion } from '@bis/hyperv-types/vmbus'
 import { ChannelLife } from './channel-life.ts'
 import type { ChannelRecord } from './channel-record.ts'
 import { ChannelTable } from './channel-table.ts'
@@ -16,6 +7,7 @@ import type { BusState } from './context.ts'
 import { ControlContext } from './context.ts'
 import type { ControlEffects } from './effects.ts'
 import { GpadlTable } from './gpadl-table.ts'
+import { GuestMessages } from './guest-messages.ts'
 import type { Connection, ControlLimits, GpadlMemory, OfferSpec } from './types.ts'
 
 const MAX_SUB_INDEX = 0xffff
@@ -30,6 +22,7 @@ export class ControlPlane {
   readonly #gpadls: GpadlTable
   readonly #life: ChannelLife
   readonly #connection: ConnectionLife
+  readonly #messages: GuestMessages
 
   constructor(limits: ControlLimits, effects: ControlEffects) {
     this.#context = new ControlContext(limits, effects)
@@ -37,6 +30,13 @@ export class ControlPlane {
     this.#gpadls = new GpadlTable(this.#context)
     this.#life = new ChannelLife(this.#context, this.#table, this.#gpadls)
     this.#connection = new ConnectionLife(this.#context, this.#table, this.#gpadls, this.#life)
+    this.#messages = new GuestMessages({
+      context: this.#context,
+      table: this.#table,
+      gpadls: this.#gpadls,
+      life: this.#life,
+      connection: this.#connection,
+    })
   }
 
   get state(): BusState {
@@ -61,22 +61,7 @@ export class ControlPlane {
 
   /** A message of the guest, as it was posted; padding behind it is ignored. */
   receive(payload: Uint8Array): void {
-    this.#context.transition(() => {
-      const message = parseControlMessage(payload)
-      switch (message.kind) {
-        case 'short': {
-          const what = message.type === undefined ? 'a message' : describeMessage(message.type)
-          this.#context.violation('short-message', `${what} of ${message.length} bytes, needs ${message.needed}`)
-          break
-        }
-        case 'unknown':
-          this.#context.violation('unknown-message', `${describeMessage(message.type)} is unknown`)
-          break
-        case 'message':
-          this.#dispatch(message)
-          break
-      }
-    })
+    this.#context.transition(() => this.#messages.take(payload))
   }
 
   /** Adds a device; it is offered when the guest may be told. @returns its primary channel */
@@ -149,129 +134,24 @@ export class ControlPlane {
 
   /** Restoring: the guest has asked for its offers before, and is told only of what it does not know. */
   continueOffers(): void {
-    this.#context.transition(() => {
-      const { state } = this
-      if (state.at !== 'connected') return
-      this.#context.state = { ...state, offered: true }
-      this.#table.offerAll()
-    })
+    this.#context.transition(() => this.#connection.continueOffers())
   }
 
   /** Restoring: messages that were held back when the connection was saved. */
   continueHolding(held: readonly Uint8Array[]): void {
-    const { state } = this
-    if (state.at === 'connected') this.#context.state = { ...state, held: [...held] }
+    this.#connection.continueHolding(held)
   }
 
   /** Whether no device is being opened, closed or asked to let go of memory. */
   get isQuiet(): boolean {
     if (this.state.at === 'resetting') return false
-    for (const record of this.#table.records) {
-      if (record.device.at === 'opening' || record.device.at === 'closing') return false
-      if (this.#gpadls.isReleasing(record)) return false
-    }
+    for (const record of this.#table.records) if (this.#life.isBusy(record)) return false
     return true
   }
 
   /** The partition was reset: all is forgotten and nothing answered. */
   partitionReset(): void {
     this.#context.transition(() => this.#connection.reset({ do: 'nothing' }, 'with-reserved'))
-  }
-
-  #dispatch(message: ControlMessage): void {
-    const { connection } = this.#context
-    const { name } = message
-    if (CONTROL_MESSAGES[name].direction !== 'guest-to-host') {
-      this.#context.violation('wrong-direction', `${name} comes from hosts only`)
-      return
-    }
-    if (!isMessageAllowed(name, connection?.version, connection?.features)) {
-      if (connection === undefined) this.#context.violation('not-connected', `${name} while ${this.state.at}`)
-      else this.#context.violation('not-allowed', `${name} on VMBus ${formatVmbusVersion(connection.version)}`)
-      return
-    }
-    switch (message.name) {
-      case 'INITIATE_CONTACT':
-        this.#connection.contact(message)
-        break
-      case 'UNLOAD':
-        this.#connection.unload()
-        break
-      case 'REQUEST_OFFERS':
-        this.#connection.requestOffers()
-        break
-      case 'GPADL_HEADER':
-        this.#gpadls.header(this.#known(message.body.child_relid), message.body)
-        break
-      case 'GPADL_BODY':
-        this.#gpadls.body(message.body)
-        break
-      case 'GPADL_TEARDOWN':
-        this.#withChannel(message, (record) => this.#gpadls.teardown(record, message.body.gpadl))
-        break
-      case 'OPEN_CHANNEL':
-        this.#withChannel(message, (record) => this.#life.open(record, message.body))
-        break
-      case 'CLOSE_CHANNEL':
-        this.#withChannel(message, (record) => this.#life.close(record))
-        break
-      case 'RELID_RELEASED':
-        this.#withChannel(message, (record) => this.#life.released(record))
-        break
-      case 'OPEN_RESERVED_CHANNEL':
-        this.#withChannel(message, (record) => this.#life.openReserved(record, message.body))
-        break
-      case 'CLOSE_RESERVED_CHANNEL':
-        this.#life.closeReserved(this.#table.byId(message.body.child_relid), message.body)
-        break
-      case 'MODIFY_CHANNEL':
-        this.#life.modify(this.#table.byId(message.body.child_relid), message.body)
-        break
-      case 'MODIFY_CONNECTION':
-        this.#connection.modifyConnection(message.body.monitor_page1, message.body.monitor_page2)
-        break
-      case 'PAUSE':
-        this.#connection.pause()
-        break
-      case 'RESUME':
-        this.#connection.resume()
-        break
-      case 'TL_CONNECT_REQUEST':
-        this.#transportConnect(message)
-        break
-    }
-  }
-
-  /** A channel that the guest has been told of on this connection. */
-  #known(channelId: number): ChannelRecord | undefined {
-    const record = this.#table.byId(channelId)
-    return record?.client === 'unknown' ? undefined : record
-  }
-
-  #withChannel(
-    { name, body }: { readonly name: string; readonly body: { readonly child_relid: number } },
-    run: (record: ChannelRecord) => void,
-  ): void {
-    const record = this.#known(body.child_relid)
-    if (record === undefined) this.#context.violation('unknown-channel', `${name} for channel ${body.child_relid}`)
-    else run(record)
-  }
-
-  #transportConnect({ body, length }: Extract<ControlMessage, { name: 'TL_CONNECT_REQUEST' }>): void {
-    const { guest_endpoint_id: endpoint, host_service_id: service } = body
-    const silo = length >= CONTROL_MESSAGES.TL_CONNECT_REQUEST.layout.size ? body.silo_id : undefined
-    this.#context.effect(() => {
-      if (this.#context.effects.transportConnect(endpoint, service, silo)) return
-      this.refuseTransport(endpoint, service)
-    })
-  }
-
-  /** Answers an hvsock connect request that no one takes. */
-  refuseTransport(endpoint: string, service: string): void {
-    this.#context.transition(() => {
-      const status = VMBUS_STATUS_CONNECTION_REFUSED
-      this.#context.send('TL_CONNECT_RESULT', { guest_endpoint_id: endpoint, host_service_id: service, status })
-    })
   }
 
   #afterDevice(run: () => void): void {
