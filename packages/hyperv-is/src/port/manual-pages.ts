@@ -28,7 +28,7 @@ need labels, because disks change their names with the drivers.`,
     section: 4,
     title: 'Hyper-V virtual machine bus',
     synopsis: load('hv_vmbus'),
-    text: 'The bus whose channels the other drivers use. It finds Hyper-V by CPUID and brings up one device for each offer.',
+    text: 'The bus whose channels the other drivers use.\nIt finds Hyper-V by CPUID and brings up one device for each offer.',
   },
   {
     name: 'hv_storvsc',
@@ -65,7 +65,8 @@ need labels, because disks change their names with the drivers.`,
     synopsis: load('hv_ata_pci_disengage'),
     text: `A disk on the IDE controller of a generation 1 machine is also there through
 .Xr hv_storvsc 4 .
-This driver takes the slow one away. The tunable
+This driver takes the slow one away.
+The tunable
 .Va hw.ata.disk_enable ,
 with any value, leaves the disks to
 .Xr ata 4 .`,
