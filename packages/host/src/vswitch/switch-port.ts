@@ -1,4 +1,6 @@
 import type { Clock } from '@bis/hyperv-types'
+import { macKey } from '@bis/hyperv-types/ethernet'
+import type { Burst } from './burst.ts'
 import { FaultyLink } from './faults.ts'
 import type { CaptureDirection, PcapngWriter } from './pcapng.ts'
 import type { PortOptions, PortSettings } from './port-settings.ts'
@@ -6,6 +8,9 @@ import { addressKey } from './port-settings.ts'
 import { Shaper } from './shaper.ts'
 import { SwitchFrame } from './switch-frame.ts'
 import { DROP, VlanRule } from './vlan.ts'
+
+/** Where the source address of a frame is. */
+export const SOURCE = 6
 
 /** Who is behind a port. None of it may throw or call back into the switch. */
 export interface PortClient {
@@ -69,8 +74,6 @@ export class SwitchPort {
   keepsPriority = false
   /** Something was delivered since the last flush. */
   touched = false
-  stormWindow = 0
-  stormCount = 0
   capture: { readonly writer: PcapngWriter; readonly interfaceNumber: number } | undefined
   readonly #host: PortHost
   #settings: PortSettings
@@ -79,6 +82,9 @@ export class SwitchPort {
   #shaper: Shaper | undefined
   #faults: FaultyLink | undefined
   #connected = true
+  /** Frames to all that came from here in the second that was last looked at. */
+  #stormSecond = 0
+  #stormCount = 0
   readonly #toClient = new SwitchFrame()
 
   constructor(host: PortHost, id: number, options: PortOptions, client: PortClient) {
@@ -145,6 +151,23 @@ export class SwitchPort {
   /** The client's burst is over. */
   flush(): void {
     this.#host.flush()
+  }
+
+  /** Counts a frame that goes to all. @returns whether there were more in this second than the port may send */
+  isStorm(burst: Burst): boolean {
+    const limit = this.#settings.stormLimit ?? 0
+    if (limit === 0) return false
+    const second = Math.floor(burst.seconds())
+    if (this.#stormSecond !== second) {
+      this.#stormSecond = second
+      this.#stormCount = 0
+    }
+    return ++this.#stormCount > limit
+  }
+
+  /** Whether a frame says that it is from somebody else. */
+  isSpoofed({ bytes, offset }: SwitchFrame): boolean {
+    return !this.open && macKey(bytes, offset + SOURCE) !== this.#addressKey
   }
 
   /** A frame of the switch for this port; the tag is put as the port shows it. */
