@@ -1,9 +1,9 @@
 export { PartitionError, type PartitionErrorCode } from './errors.ts'
 export type { FirmwareOptions } from './firmware.ts'
 export type { ProcessorVendor } from './hypercall/hypercall-page.ts'
-export { PortSpace } from './io/port-space.ts'
 export type { PartitionOptions } from './options.ts'
 export { Partition, type PartitionStatistics } from './partition.ts'
+export { PortSpace } from './port-space.ts'
 export { type FeatureSwitches, type HostProfile, hostProfile } from './profiles/host-profile.ts'
 export { type FeatureBits, IMPLEMENTED } from './profiles/implemented.ts'
 export {

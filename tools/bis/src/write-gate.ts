@@ -1,8 +1,8 @@
-import type { DiskBackend } from '@bis/host'
+import { BackendFilter } from '@bis/host'
 import type { VirtualDisk } from '@bis/vhdx'
 
 /** An image between the guest and its file, whose changes can be held back while it is copied. */
-export class WriteGate implements DiskBackend {
+export class WriteGate extends BackendFilter {
   readonly #image: VirtualDisk
   /** Changes that have begun and not ended. */
   #under = 0
@@ -10,41 +10,19 @@ export class WriteGate implements DiskBackend {
   #held: Promise<void> | undefined
 
   constructor(image: VirtualDisk) {
+    super(image)
     this.#image = image
   }
 
-  get sizeBytes(): number {
-    return this.#image.sizeBytes
-  }
-  get logicalSectorSize(): number {
-    return this.#image.logicalSectorSize
-  }
-  get physicalSectorSize(): number {
-    return this.#image.physicalSectorSize
-  }
-  get blockSize(): number {
-    return this.#image.blockSize
-  }
-  get diskId(): Uint8Array {
-    return this.#image.diskId
-  }
-  get readOnly(): boolean {
-    return this.#image.readOnly
-  }
-
-  read(offset: number, target: Uint8Array): Promise<void> {
-    return this.#image.read(offset, target)
-  }
-
-  write(offset: number, source: Uint8Array): Promise<void> {
+  override write(offset: number, source: Uint8Array): Promise<void> {
     return this.#change(() => this.#image.write(offset, source))
   }
 
-  flush(): Promise<void> {
+  override flush(): Promise<void> {
     return this.#change(() => this.#image.flush())
   }
 
-  trim(offset: number, length: number): Promise<void> {
+  override trim(offset: number, length: number): Promise<void> {
     return this.#change(() => this.#image.trim(offset, length))
   }
 

@@ -1,5 +1,6 @@
 import { Sense } from '@bis/hyperv-types/scsi'
 import type { DiskBackend } from './backend.ts'
+import { BackendFilter } from './backend-filter.ts'
 import { ScsiFault } from './scsi-fault.ts'
 
 export type FaultOperation = 'read' | 'write' | 'flush' | 'trim'
@@ -24,34 +25,14 @@ interface ActiveRule {
 }
 
 /** A backend whose operations fail by rules, which may change while it is used. */
-export class FaultyBackend implements DiskBackend {
-  readonly #inner: DiskBackend
+export class FaultyBackend extends BackendFilter {
   readonly #random: () => number
   #rules: ActiveRule[] = []
 
   /** @param random numbers from 0 up to 1, for rules with a rate; give a seeded one to repeat a run. */
   constructor(inner: DiskBackend, random: () => number = Math.random) {
-    this.#inner = inner
+    super(inner)
     this.#random = random
-  }
-
-  get sizeBytes(): number {
-    return this.#inner.sizeBytes
-  }
-  get logicalSectorSize(): number {
-    return this.#inner.logicalSectorSize
-  }
-  get physicalSectorSize(): number {
-    return this.#inner.physicalSectorSize
-  }
-  get blockSize(): number {
-    return this.#inner.blockSize
-  }
-  get diskId(): Uint8Array {
-    return this.#inner.diskId
-  }
-  get readOnly(): boolean {
-    return this.#inner.readOnly
   }
 
   /** Adds a rule; the first that applies decides. Returns how to take it back. */
@@ -63,24 +44,24 @@ export class FaultyBackend implements DiskBackend {
     }
   }
 
-  read(offset: number, target: Uint8Array): Promise<void> | undefined {
+  override read(offset: number, target: Uint8Array): Promise<void> | undefined {
     this.#strike('read', offset, target.length)
-    return this.#inner.read(offset, target)
+    return super.read(offset, target)
   }
 
-  write(offset: number, source: Uint8Array): Promise<void> | undefined {
+  override write(offset: number, source: Uint8Array): Promise<void> | undefined {
     this.#strike('write', offset, source.length)
-    return this.#inner.write(offset, source)
+    return super.write(offset, source)
   }
 
-  flush(): Promise<void> | undefined {
+  override flush(): Promise<void> | undefined {
     this.#strike('flush', 0, 0)
-    return this.#inner.flush()
+    return super.flush()
   }
 
-  trim(offset: number, length: number): Promise<void> | undefined {
+  override trim(offset: number, length: number): Promise<void> | undefined {
     this.#strike('trim', offset, length)
-    return this.#inner.trim(offset, length)
+    return super.trim(offset, length)
   }
 
   #strike(operation: FaultOperation, offset: number, length: number): void {

@@ -1,4 +1,5 @@
 export type { DiskBackend } from './backend.ts'
+export { BackendFilter } from './backend-filter.ts'
 export { DataBuffer } from './data-buffer.ts'
 export { DiskUnit, type DiskUnitOptions } from './disk-unit.ts'
 export { DvdUnit, type DvdUnitOptions } from './dvd-unit.ts'

@@ -1,5 +1,6 @@
 import type { Clock } from '@bis/hyperv-types'
 import type { DiskBackend } from './backend.ts'
+import { BackendFilter } from './backend-filter.ts'
 
 /** Hyper-V counts I/O in units of 8 KiB: a larger one counts as several. */
 const UNIT_BYTES = 8192
@@ -13,55 +14,27 @@ export interface IopsLimitOptions {
 }
 
 /** A backend that does at most so many I/Os per second, as Hyper-V's storage QoS: what is more waits its turn. */
-export class IopsLimitedBackend implements DiskBackend {
+export class IopsLimitedBackend extends BackendFilter {
   /** Normalised I/Os of 8 KiB per second; 0 for no limit. */
   maximumIops: number
-  readonly #inner: DiskBackend
   readonly #clock: Clock
   /** When the I/O admitted last may begin. */
   #next = 0
 
   constructor(inner: DiskBackend, options: IopsLimitOptions) {
-    this.#inner = inner
+    super(inner)
     this.#clock = options.clock
     this.maximumIops = options.maximumIops
   }
 
-  get sizeBytes(): number {
-    return this.#inner.sizeBytes
-  }
-  get logicalSectorSize(): number {
-    return this.#inner.logicalSectorSize
-  }
-  get physicalSectorSize(): number {
-    return this.#inner.physicalSectorSize
-  }
-  get blockSize(): number {
-    return this.#inner.blockSize
-  }
-  get diskId(): Uint8Array {
-    return this.#inner.diskId
-  }
-  get readOnly(): boolean {
-    return this.#inner.readOnly
-  }
-
-  read(offset: number, target: Uint8Array): Promise<void> | undefined {
+  override read(offset: number, target: Uint8Array): Promise<void> | undefined {
     const turn = this.#turn(target.length)
-    return turn === undefined ? this.#inner.read(offset, target) : turn.then(() => this.#inner.read(offset, target))
+    return turn === undefined ? super.read(offset, target) : turn.then(() => super.read(offset, target))
   }
 
-  write(offset: number, source: Uint8Array): Promise<void> | undefined {
+  override write(offset: number, source: Uint8Array): Promise<void> | undefined {
     const turn = this.#turn(source.length)
-    return turn === undefined ? this.#inner.write(offset, source) : turn.then(() => this.#inner.write(offset, source))
-  }
-
-  flush(): Promise<void> | undefined {
-    return this.#inner.flush()
-  }
-
-  trim(offset: number, length: number): Promise<void> | undefined {
-    return this.#inner.trim(offset, length)
+    return turn === undefined ? super.write(offset, source) : turn.then(() => super.write(offset, source))
   }
 
   #turn(length: number): Promise<void> | undefined {

@@ -3,7 +3,7 @@ import { deleteLong, getLong, KvpError, setLong } from '@bis/kvp'
 import type { FilePool } from '@bis/kvp/node'
 import { CliError } from '../../cli-error.ts'
 import type { Arguments } from '../../command.ts'
-import { formatItems } from '../../kvp/pool-option.ts'
+import { formatItems } from '../../pool-option.ts'
 import type { KvpVerb } from './verb.ts'
 import { chosenPool, JSON_OPTION, openFolder, UNLOCKED_OPTION } from './verb.ts'
 

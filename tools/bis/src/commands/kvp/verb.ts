@@ -1,7 +1,7 @@
 import type { KvpPoolNumber } from '@bis/kvp'
 import { PoolFolder } from '@bis/kvp/node'
 import type { Arguments, OptionSpec } from '../../command.ts'
-import { POOL_OPTION, parsePool } from '../../kvp/pool-option.ts'
+import { POOL_OPTION, parsePool } from '../../pool-option.ts'
 
 /** One verb of `bis kvp`. */
 export interface KvpVerb {

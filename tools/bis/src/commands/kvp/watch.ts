@@ -1,5 +1,5 @@
 import { watchPools } from '@bis/kvp/node'
-import { formatItems } from '../../kvp/pool-option.ts'
+import { formatItems } from '../../pool-option.ts'
 import type { KvpVerb } from './verb.ts'
 import { chosenPool, JSON_OPTION, openFolder } from './verb.ts'
 

@@ -1,8 +1,8 @@
 import type { KvpComponent } from '@bis/host'
 import { IcError } from '@bis/host'
 import { CliError } from '../../cli-error.ts'
-import type { PoolItem } from '../../kvp/pool-option.ts'
-import { formatItems, POOL_NAMES, POOL_OPTION, parsePool } from '../../kvp/pool-option.ts'
+import type { PoolItem } from '../../pool-option.ts'
+import { formatItems, POOL_NAMES, POOL_OPTION, parsePool } from '../../pool-option.ts'
 import type { VmVerb } from '../verb.ts'
 
 const AUTO = 2

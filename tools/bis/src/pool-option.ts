@@ -1,6 +1,6 @@
 import type { KvpPoolNumber } from '@bis/kvp'
-import { CliError } from '../cli-error.ts'
-import type { OptionSpec } from '../command.ts'
+import { CliError } from './cli-error.ts'
+import type { OptionSpec } from './command.ts'
 
 /** Pools by number, as Hyper-V's documents call them. */
 export const POOL_NAMES = ['external', 'guest', 'auto', 'auto-external', 'auto-internal'] as const
