@@ -1,5 +1,7 @@
 import type { CProgram } from '../ring/c-program.ts'
 import { percentile } from '../ring/statistics.ts'
+import type { Turn } from '../thread/turns.ts'
+import { cRingTurn, takeTurns } from '../thread/turns.ts'
 import { FrameStream } from './frame-stream.ts'
 import { trafficOf } from './frames.ts'
 import { heapRow } from './heap.ts'
@@ -7,7 +9,6 @@ import { startNetwork } from './network.ts'
 import type { Arrangement, Load, NetvscFrameRow, NetvscRow } from './rows.ts'
 
 const C_PAYLOAD = 64
-const C_RING_BYTES = 256 * 1024
 const C_ROUNDS = 30_000
 /** Frames that a busy stack hands over at once, to each channel that it has; and to see what the heap pays for. */
 const BURST = 64
@@ -29,12 +30,6 @@ export interface Measurement {
   readonly rootScript: string
 }
 
-interface Turn {
-  /** Runs a slice. @returns nanoseconds for one */
-  readonly slice: () => Promise<number> | number
-  readonly times: number[]
-}
-
 /** Measures one network: all figures take turns, so that a noisy moment falls on all of them. */
 export async function measure(what: Measurement, c: CProgram | undefined): Promise<NetvscRow[]> {
   const { arrangement, sliceMilliseconds, loads } = what
@@ -44,7 +39,7 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
     loads.every(([load]) => load !== 'large-send-cut'),
     what.rootScript,
   )
-  const cRing = c?.start('one', C_PAYLOAD, C_ROUNDS, C_RING_BYTES)
+  const cTurn = cRingTurn(c, C_PAYLOAD, C_ROUNDS)
   try {
     const stream = (load: Load, bytes: number, burst = load === 'flows' ? BURST * channels : BURST) =>
       new FrameStream(network.sender, network.receiver, trafficOf(load, bytes), burst)
@@ -53,11 +48,8 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
       const frames = await frameTurn(stream(load, bytes), sliceMilliseconds)
       sending.push({ load, bytes, frames, copy: copyTurn(network.guestBuffer(bytes), sliceMilliseconds) })
     }
-    const cTurn: Turn | undefined = cRing === undefined ? undefined : { slice: () => cRing.slice(), times: [] }
     const turns = [...sending.flatMap(({ frames, copy }) => [frames, copy]), ...(cTurn === undefined ? [] : [cTurn])]
-    for (let slice = what.slices; slice > 0; slice--) {
-      for (const turn of turns) turn.times.push(await turn.slice())
-    }
+    await takeTurns(turns, what.slices)
     const cTime = cTurn === undefined ? undefined : best(cTurn)
     const rows: NetvscRow[] = []
     if (cTime !== undefined) rows.push({ contender: 'c-ring', memory, frameBytes: C_PAYLOAD, nanoseconds: cTime })
@@ -70,7 +62,7 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
     }
     return rows
   } finally {
-    cRing?.close()
+    cTurn?.close()
   }
 }
 

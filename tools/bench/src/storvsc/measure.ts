@@ -1,6 +1,8 @@
 import type { CProgram } from '../ring/c-program.ts'
 import type { BenchMemory } from '../ring/rows.ts'
 import { percentile } from '../ring/statistics.ts'
+import type { Turn } from '../thread/turns.ts'
+import { cRingTurn, takeTurns } from '../thread/turns.ts'
 import { DiskMachine } from './disk-machine.ts'
 import { DISK_BYTES } from './ram-controller.ts'
 import type { HostThread, StorvscRow } from './rows.ts'
@@ -9,7 +11,6 @@ const RANDOM_BYTES = 4096
 const SEQUENTIAL_BYTES = 2 ** 20
 const SEQUENTIAL_DEPTH = 4
 const C_PAYLOAD = 64
-const C_RING_BYTES = 256 * 1024
 const C_ROUNDS = 50_000
 
 /** One kind of machine to measure. */
@@ -23,12 +24,6 @@ export interface Measurement {
   readonly sliceMilliseconds: number
 }
 
-interface Turn {
-  /** Runs a slice. @returns nanoseconds for one */
-  readonly slice: () => Promise<number> | number
-  readonly times: number[]
-}
-
 /** What a slice takes when nothing else runs: a tenth of them are as quick. On a quiet machine the median is close to it. */
 function typical(times: readonly number[]): number {
   return percentile(times, 0.1)
@@ -38,7 +33,7 @@ function typical(times: readonly number[]): number {
 export async function measure(what: Measurement, c: CProgram | undefined): Promise<StorvscRow[]> {
   const { memory, host } = what
   const machine = await DiskMachine.start(memory, host, what.rootScript)
-  const cRing = c?.start('one', C_PAYLOAD, C_ROUNDS, C_RING_BYTES)
+  const cTurn = cRingTurn(c, C_PAYLOAD, C_ROUNDS)
   try {
     const milliseconds = what.sliceMilliseconds
     const depths = what.queueDepths
@@ -51,13 +46,8 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
     const sequential = await readTurn(machine.reader(SEQUENTIAL_BYTES, SEQUENTIAL_DEPTH, false), milliseconds)
     const smallCopy = copyTurn(machine.guestBuffer(RANDOM_BYTES), milliseconds)
     const largeCopy = copyTurn(machine.guestBuffer(SEQUENTIAL_BYTES), milliseconds)
-    const cTurn: Turn | undefined = cRing === undefined ? undefined : { slice: () => cRing.slice(), times: [] }
     const turns = [...random.map(({ turn }) => turn), sequential, smallCopy, largeCopy, ...(cTurn ? [cTurn] : [])]
-    for (let slice = what.slices; slice > 0; slice--) {
-      for (const turn of turns) {
-        turn.times.push(await turn.slice())
-      }
-    }
+    await takeTurns(turns, what.slices)
     const cTime = cTurn === undefined ? undefined : typical(cTurn.times)
     const read = (bench: 'random-read' | 'sequential-read', bytes: number, depth: number, turn: Turn, copy: Turn) => {
       const nanoseconds = typical(turn.times)
@@ -93,7 +83,7 @@ export async function measure(what: Measurement, c: CProgram | undefined): Promi
       read('sequential-read', SEQUENTIAL_BYTES, SEQUENTIAL_DEPTH, sequential, largeCopy),
     ]
   } finally {
-    cRing?.close()
+    cTurn?.close()
     await machine.stop()
   }
 }
