@@ -67,6 +67,15 @@ describe('the key-value driver', () => {
     expect(kernel.sysctl.get('dev.hvkvp.0.cut')).toBe(1)
   })
 
+  it('tells the host when the disk of the pools is full', async () => {
+    const mine = pools()
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+    for (const pool of mine) pool.change = () => Promise.reject(full)
+    const { host, clock } = await withDaemon({ daemon: server({ pools: mine }) })
+    const refused = clock.settle(host.set(1, 'key', 'value'))
+    await expect(refused).rejects.toMatchObject({ code: 'refused', status: IcStatus.DISK_FULL })
+  })
+
   it('[KV-12] the host can be one that passes on only the beginning of long values', async () => {
     const { host, clock } = await withDaemon({ host: { valueUnits: 511 } })
     await clock.settle(host.set(0, 'log', 'x'.repeat(1000)))

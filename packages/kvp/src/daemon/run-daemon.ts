@@ -53,6 +53,7 @@ async function reply(message: Uint8Array, server: KvpServer, log: Logger): Promi
 }
 
 function statusOf(error: unknown): number {
+  if ((error as { code?: unknown } | null)?.code === 'ENOSPC') return IcStatus.DISK_FULL
   if (!(error instanceof KvpError)) return IcStatus.E_FAIL
   switch (error.code) {
     case 'bad-key':

@@ -58,6 +58,10 @@ async function locked<T>(
       } finally {
         lock?.release()
       }
+    } catch (error) {
+      // The system names no file where a descriptor fails: a disk that is full.
+      if (error instanceof Error && 'syscall' in error && !('path' in error)) Object.assign(error, { path })
+      throw error
     } finally {
       closeSync(descriptor)
     }
