@@ -1,6 +1,5 @@
 import type { Clock } from '@bis/hyperv-types'
 import { macKey } from '@bis/hyperv-types/ethernet'
-import type { Burst } from './burst.ts'
 import { FaultyLink } from './faults.ts'
 import type { CaptureDirection, PcapngWriter } from './pcapng.ts'
 import type { PortOptions, PortSettings } from './port-settings.ts'
@@ -29,6 +28,8 @@ export interface PortClient {
 /** What a port asks of its switch. */
 export interface PortHost {
   readonly clock: Clock
+  /** The time of the burst. */
+  seconds(): number
   forward(port: SwitchPort, frame: SwitchFrame): void
   flush(): void
   changed(port: SwitchPort): void
@@ -154,10 +155,10 @@ export class SwitchPort {
   }
 
   /** Counts a frame that goes to all. @returns whether there were more in this second than the port may send */
-  isStorm(burst: Burst): boolean {
+  isStorm(): boolean {
     const limit = this.#settings.stormLimit ?? 0
     if (limit === 0) return false
-    const second = Math.floor(burst.seconds())
+    const second = Math.floor(this.#host.seconds())
     if (this.#stormSecond !== second) {
       this.#stormSecond = second
       this.#stormCount = 0

@@ -80,6 +80,10 @@ export class VirtualSwitch implements PortHost {
 
   // What ports call.
 
+  seconds(): number {
+    return this.#burst.seconds()
+  }
+
   changed(port: SwitchPort): void {
     this.#addresses.assign(port)
     this.#review()
@@ -123,7 +127,7 @@ export class VirtualSwitch implements PortHost {
     }
     const group = isGroup(bytes, offset)
     const target = group ? 0 : this.#addresses.find(bytes, offset, vlan)
-    if (target === 0 && source.isStorm(this.#burst)) {
+    if (target === 0 && source.isStorm()) {
       counters.stormDrops++
       return
     }
