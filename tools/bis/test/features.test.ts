@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { bis } from './bis-process.ts'
+import { BIS, bis } from './bis-process.ts'
 
 describe('bis features', () => {
   it('prints the table, and with --json what was done and seen', async () => {
@@ -17,9 +19,22 @@ describe('bis features', () => {
     ]
     const { status, stdout, stderr } = await bis('features', ...cell)
     expect([status, stderr]).toEqual([0, ''])
-    expect(stdout).toMatch(/^Feature +Host from +9\.3\nScatter\/gather list +2008r2 +yes\nTRIM +2012 +not offered\n/)
-    expect(stdout).toMatch(/^Hyper-V specific video +2008r2 +not built yet$/m)
-    expect(stdout).toMatch(/of 3 cells 1 works, 1 not offered, 1 not built yet, 0 fails\n$/)
+    expect(stdout.split('\n').map((line) => line.trimEnd())).toEqual([
+      'Feature                   Hyper-V   9.3',
+      '  Availability                      Ports',
+      '',
+      'Core',
+      '  Scatter/Gather List     2008 R2+  ✓',
+      '',
+      'Storage',
+      '  TRIM support            2012+     not offered',
+      '',
+      'Video',
+      '  Hyper-V-specific video  2008 R2+  not built yet',
+      '',
+      '2 of 3 rows have a probe; of 3 cells 1 works, 1 not offered, 1 not built yet, 0 fails',
+      '',
+    ])
     const { cells } = JSON.parse((await bis('features', '--json', ...cell)).stdout)
     expect(cells[0]).toMatchObject({
       feature: 'scatter-gather',
@@ -27,6 +42,17 @@ describe('bis features', () => {
       did: expect.stringMatching(/./),
       saw: expect.stringMatching(/every byte/),
     })
+  })
+
+  it('takes one form at a time', async () => {
+    const { status, stdout, stderr } = await bis('features', '--json', '--markdown', '--only', 'video')
+    expect([status, stdout, stderr]).toEqual([2, '', 'bis: --json and --markdown: one form at a time\n'])
+  })
+
+  it('says nothing when its reader has gone', async () => {
+    const only = ['--only', 'video', '--json']
+    const piped = promisify(execFile)('sh', ['-c', '"$@" | true', 'sh', process.execPath, BIS, 'features', ...only])
+    expect(await piped).toEqual({ stdout: '', stderr: '' })
   })
 
   it.each([

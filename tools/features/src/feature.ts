@@ -17,8 +17,14 @@ export interface Evidence {
 /** Powers on a machine and makes the real thing happen. @throws when it does not */
 export type Probe = (cell: ProbeCell) => Promise<Evidence>
 
+/** The headings of the slides, and what they show beside their tables. */
+export const GROUPS = ['Core', 'Networking', 'Storage', 'Memory', 'Video', 'Miscellaneous', 'Distribution'] as const
+export type Group = (typeof GROUPS)[number]
+
 export interface Feature {
   readonly id: string
+  readonly group: Group
+  /** As on the slides, where it is there. */
   readonly title: string
   /** First Hyper-V release that offers it. */
   readonly hostFrom: HostReleaseName
@@ -54,10 +60,11 @@ export function want(holds: boolean, otherwise: string): asserts holds {
 }
 
 /** @throws ProbeFailure when it does not come about in time */
-export async function until(holds: () => boolean, what: string, milliseconds = 5000): Promise<void> {
+export async function until(holds: () => boolean, what: string | (() => string), milliseconds = 5000): Promise<void> {
   const end = performance.now() + milliseconds
   while (!holds()) {
-    want(performance.now() < end, `${what}: not in ${milliseconds} ms`)
+    if (performance.now() >= end)
+      throw new ProbeFailure(`${typeof what === 'string' ? what : what()}: not in ${milliseconds} ms`)
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }

@@ -3,7 +3,6 @@ import type { DiskBackend, NetworkAdapterOptions, StorageController, SwitchFrame
 import { diskUnit, Host, hostRelease, NetworkAdapter, RamDisk, scsiController, VirtualSwitch } from '@bis/host'
 import { BouncedDisk, guestOptions, StartQueue } from '@bis/hyperv-is'
 import type { BlockDevice, Channel, Driver, EthernetInterface } from '@bis/hyperv-types'
-import { systemClock } from '@bis/hyperv-types'
 import type { GuestServerOptions } from '@bis/kvp'
 import { guestServer, kvpDriver } from '@bis/kvp'
 import type { MachineOptions } from '@bis/machine'
@@ -15,6 +14,7 @@ import type { ScsiDisk } from '@bis/storvsc'
 import { storvsc } from '@bis/storvsc'
 import type { FileCopyOptions } from '@bis/utils'
 import { utilsDrivers } from '@bis/utils'
+import { CountedClock } from './counted-clock.ts'
 import type { ProbeCell } from './feature.ts'
 import { want } from './feature.ts'
 
@@ -103,7 +103,9 @@ export interface Wire {
 
 /** Guests of one cell on one switch. */
 export class Lan implements AsyncDisposable {
-  readonly switch = new VirtualSwitch({ clock: systemClock })
+  /** Of the host, its switch and its guests. */
+  readonly clock = new CountedClock()
+  readonly switch = new VirtualSwitch({ clock: this.clock })
   readonly #cell: ProbeCell
   readonly #host: Host
   readonly #machines: Machine[] = []
@@ -111,7 +113,7 @@ export class Lan implements AsyncDisposable {
 
   constructor(cell: ProbeCell) {
     this.#cell = cell
-    this.#host = new Host({ release: cell.host, clock: systemClock })
+    this.#host = new Host({ release: cell.host, clock: this.clock })
   }
 
   adapter(options: Partial<NetworkAdapterOptions> = {}): NetworkAdapter {
@@ -131,7 +133,7 @@ export class Lan implements AsyncDisposable {
     settings: Partial<NetvscSettings> = {},
   ): Promise<LanGuest> {
     const adapter = this.adapter(adapterOptions)
-    const options = { modules: allModules(settings), ...machineOptions, devices: [adapter] }
+    const options = { modules: allModules(settings), clock: this.clock, ...machineOptions, devices: [adapter] }
     const machine = await powerOn(this.#cell, options, this.#host)
     this.#machines.push(machine)
     return { machine, adapter, net: network(machine), hn: hn(machine) }

@@ -54,6 +54,8 @@ export class Pump {
         const frame = frameOf(this.#to, this.#from.settings.address, this.#bytes)
         new DataView(frame.buffer).setUint32(NUMBER_AT, this.sent)
         if (this.#from.transmit(frame, 0, frame.length) === TransmitStatus.sent) this.sent++
+        // Between any two steps of what happens meanwhile.
+        await undefined
       }
       await turn()
     }

@@ -3,7 +3,7 @@ import { HOST_RELEASES } from '@bis/host'
 import { RELEASES } from '@bis/hyperv-is'
 import { describe, expect, it } from 'vitest'
 import type { Cell } from '../src/index.ts'
-import { FEATURES, markdownTable, runFeatures } from '../src/index.ts'
+import { FEATURES, markdownTable, runFeatures, textTable } from '../src/index.ts'
 
 /** Every release on the newest host and every host under head; all pairs with `BIS_FEATURES=all`. */
 async function run(): Promise<readonly Cell[]> {
@@ -44,5 +44,61 @@ describe('the feature table', () => {
     expect(FEATURES).toHaveLength(34)
     expect(new Set(FEATURES.map(({ id }) => id)).size).toBe(34)
     expect(RELEASES).toEqual(['8.4', '9.1', '9.2', '9.3', '10.0', '10.1', 'head'])
+  })
+
+  const cell = (feature: string, release: Cell['release'], state: Cell['state'], host: Cell['host'] = '2025'): Cell => {
+    return { feature, release, host, state, milliseconds: 0 }
+  }
+
+  it("prints the slides' tables: their headings, columns and releases of Hyper-V", () => {
+    const chosen = FEATURES.filter(({ id }) => ['core', 'vrss', 'kvp', 'video'].includes(id))
+    const cells = RELEASES.flatMap((release) => [
+      cell('core', release, 'works'),
+      cell('vrss', release, release === '9.2' ? 'fails' : 'works'),
+      cell('vrss', release, 'not offered', '2012'),
+      cell('video', release, 'not built yet'),
+      cell('kvp', release, 'not offered'),
+    ])
+    expect(
+      textTable(cells, chosen)
+        .split('\n')
+        .map((line) => line.trimEnd()),
+    ).toEqual([
+      'Feature                   Hyper-V   10.x & Head    10                     9.1~9.3                     8.4',
+      '  Availability                      Built in       Built in (KVP: ports)  Ports                       Ports',
+      '',
+      'Core',
+      '  Core                    2008 R2+  ✓              ✓                      ✓                           ✓',
+      '',
+      'Networking',
+      '  vRSS                    2012 R2+  ✓              ✓                      9.1: ✓, 9.2: FAILS, 9.3: ✓  ✓',
+      '',
+      'Video',
+      '  Hyper-V-specific video  2008 R2+  not built yet  not built yet          not built yet               not built yet',
+      '',
+      'Miscellaneous',
+      '  Key-Value Pair          2008 R2+  not offered    not offered            not offered                 not offered',
+    ])
+  })
+
+  it('names a release by itself when its column was not run whole', () => {
+    const cells = [cell('trim', '9.3', 'works'), cell('trim', 'head', 'works')]
+    const [top, available] = textTable(cells, []).split('\n')
+    expect([top?.split(/ {2,}/), available?.trim().split(/ {2,}/)]).toEqual([
+      ['Feature', 'Hyper-V', 'head', '9.3'],
+      ['Availability', 'Built in', 'Ports'],
+    ])
+    expect(
+      markdownTable(
+        cells,
+        FEATURES.filter(({ id }) => id === 'trim'),
+      ).split('\n'),
+    ).toEqual([
+      '| Feature | Hyper-V | head | 9.3 |',
+      '| --- | --- | --- | --- |',
+      '| Availability | | Built in | Ports |',
+      '| **Storage** | | | |',
+      '| TRIM support | 2012+ | ✓ | ✓ |',
+    ])
   })
 })

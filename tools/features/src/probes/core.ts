@@ -30,7 +30,12 @@ export const core: Probe = async (cell) => {
   const frame = frameOf(macOf(2), macOf(1), 100)
   machine.kernel.interfaces.get('hn0')?.transmit(frame, 0, frame.length)
   await until(() => got.length === 1, 'a frame at the peer')
-  await until(() => heartbeat.status.startsWith('ok'), 'the heartbeat seen by the host')
+  await until(
+    () => heartbeat.status.startsWith('ok'),
+    () => {
+      return `the heartbeat seen by the host (${heartbeat.status}, ${heartbeat.wrongAnswers} answers with another number)`
+    },
+  )
   const off = (): number => Math.abs(machine.kernel.realtime() - Date.now() - ahead)
   await until(() => off() < CLOCK_MS, "the guest's clock as the host's")
   // Back as well as on: a clock that only ever gains would pass otherwise.
@@ -44,7 +49,11 @@ export const core: Probe = async (cell) => {
   await until(() => heartbeat.beats > beats + BEATS, `${BEATS} heartbeats with the number that is due`)
   want(heartbeat.wrongAnswers === 0, `${heartbeat.wrongAnswers} heartbeats with another number`)
   await shutdown.order({ action: 'shutdown', reason: 'probe' })
-  const { request } = await machine.off
+  let request: string | undefined
+  void machine.off.then((how) => {
+    request = how.request
+  })
+  await until(() => request !== undefined, 'the guest off, as it acknowledged')
   want(request === 'power-off', `the machine went off by ${request}`)
   return {
     did: 'used disk and NIC, let the host beat, set its clock an hour on and two back, ordered a shutdown',

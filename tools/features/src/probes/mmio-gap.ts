@@ -30,6 +30,7 @@ async function rangesIn(cell: ProbeCell, gap: number): Promise<string> {
       const range = space?.allocate({ size: piece * MIB, alignment: MIB, below: FOUR_GIB })
       if (range === undefined) full = true
       else ranges.push(range)
+      want(ranges.length <= gap / piece, `${ranges.length} ranges of ${piece} MiB out of a gap of ${gap} MiB`)
     }
   }
   const inOrder = [...ranges].sort((a, b) => a.base - b.base)

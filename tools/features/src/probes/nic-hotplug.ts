@@ -50,19 +50,18 @@ export const nicHotplug: Probe = async (cell) => {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** What a NIC takes, counted: in the guest, on the host, and in the process. */
-function holding({ switch: { ports } }: Lan, { machine }: LanGuest): string {
+/** What a NIC takes, counted in the guest and on the host. */
+function holding({ clock, switch: { ports } }: Lan, { machine }: LanGuest): string {
   const { pages, sysctl } = machine.kernel
   const channels = machine.server.channels()
   const gpadls = channels.reduce((sum, channel) => sum + channel.gpadls, 0)
   const leaves = sysctl.list('dev.hn').length
-  const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
   return [
     `${pages.allocatedPages + pages.leakedPages + pages.heldPages} pages`,
     `${machine.tree.devices().length} devices`,
     `${channels.length} channels with ${gpadls} GPADLs`,
     `${ports.length} switch ports`,
     `${leaves} sysctls`,
-    `${timers} timers`,
+    `${clock.timers} timers`,
   ].join(', ')
 }
