@@ -16,6 +16,7 @@ export function exitStatus(error: unknown): number {
 const SYSTEM: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   EISDIR: 'is a directory',
+  EEXIST: 'exists already',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
   ENOSPC: 'no space left on the disk',

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -111,6 +112,20 @@ describe('bis vm on guests', () => {
     await again.until(/the machine is off: restart requested[\s\S]*da0: ok/)
     expect(await vm('stop', 'far', '--turn-off')).toMatchObject(okay)
     expect((await again.ended).stderr).toContain('the root is gone')
+  })
+
+  it('says in one line what cannot be copied, and where no checkpoint can go', async () => {
+    await run(/da0: ok/, 'boot', '--stay', '--name', 'odd', '--disk', path('disk.vhdx'), '--files', path('files'))
+    expect(spawnSync('mkfifo', [path('pipe')]).status).toBe(0)
+    for (const [args, message] of [
+      [['copy-file', 'odd', path('pipe'), '/x'], /pipe: is no regular file$/m],
+      [['checkpoint', 'odd', path('files')], /files: exists already$/m],
+      [['checkpoint', 'odd', path('none/copy')], /there is no folder .*none$/m],
+      [['nic', 'add', 'odd', `replay:${path('none')}`], /--nic replay:.*none: no such file$/m],
+    ] as const) {
+      const { status, stderr } = await vm(...args)
+      expect([status, stderr]).toEqual([1, expect.stringMatching(message)])
+    }
   })
 
   it('says of a guest that takes no files that it takes none', async () => {

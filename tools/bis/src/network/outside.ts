@@ -36,7 +36,7 @@ export async function openOutside(
   if (port.kind !== 'replay') return undefined
   const { file, speed, loop, only } = port
   await access(file).catch((error: Error) => {
-    throw new CliError('failed', `--nic replay:${file}: ${error.message}`)
+    throw new CliError('failed', `--nic replay:${describeError(error)}`)
   })
   return replay(
     adapter,

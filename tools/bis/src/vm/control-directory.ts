@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, readdir } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CliError } from '../cli-error.ts'
 import { LONGEST_SOCKET_PATH } from '../socket-option.ts'
 
@@ -18,7 +18,9 @@ export async function controlDirectory(): Promise<string> {
   try {
     await mkdir(path, { mode: 0o700 })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw new CliError('failed', `XDG_RUNTIME_DIR: there is no folder ${dirname(path)}`)
+    if (code !== 'EEXIST') throw error
   }
   const found = await lstat(path)
   if (!found.isDirectory() || found.uid !== process.getuid?.()) {

@@ -1,5 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { IcError } from '@bis/host'
 import { convert } from '@bis/vhdx'
 import { FileBackend } from '@bis/vhdx/node'
@@ -37,7 +37,9 @@ export const checkpoint: VmVerb = {
     const guest = machine.running()
     const disks = guest.images.filter(({ optical }) => !optical)
     if (disks.length === 0) throw new CliError('failed', `${machine.name} has no disks`)
-    await mkdir(folder)
+    await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'ENOENT' ? new CliError('failed', `there is no folder ${dirname(folder)}`) : error
+    })
     try {
       return await take(guest, disks, folder, type, context)
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
 import { basename, posix, resolve } from 'node:path'
 import type { FileSource } from '@bis/host'
 import { IcError } from '@bis/host'
@@ -21,7 +21,8 @@ export const copyFile: VmVerb = {
   async serve(machine, { words: [file, target], options }, { signal, progress }) {
     if (file === undefined || target === undefined) throw new CliError('usage', 'bis vm copy-file NAME SOURCE TARGET')
     const { fileCopy } = machine.running().services
-    const handle = await open(file, 'r')
+    // A pipe without a writer would hold the machine's process up.
+    const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     try {
       const source = await sourceOf(file, handle)
       await fileCopy.copy({
