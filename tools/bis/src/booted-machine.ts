@@ -221,15 +221,16 @@ function runningGuest(
   boot: BootOptions,
 ): RunningGuest {
   const { generation, processorCount, memoryBytes } = boot
-  const { modules, injectNmi, turnOff } = guestSide(machine, boot)
+  const { modules, sysctl, injectNmi, turnOff } = guestSide(machine, boot)
   const hardware = { generation, processorCount, memoryBytes, injectNmi }
-  return { server: machine.server, services, modules, nics, images, hardware, turnOff }
+  return { server: machine.server, services, modules, sysctl, nics, images, hardware, turnOff }
 }
 
 function guestSide(machine: GuestMachine, { files, pools, guest }: BootOptions): GuestSide {
   const modules = [machine.busModule, ...driverModules({ files, pools })]
   return {
     modules: new LoadableModules(machine.tree, modules, (name) => isModuleThere(guest, name)),
+    sysctl: machine.kernel.sysctl,
     injectNmi: () => machine.partition.injectNmi(),
     turnOff: () => machine.turnOff(),
   }

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { Host } from '@bis/host'
 import { systemClock } from '@bis/hyperv-types'
+import type { SysctlEntry } from '@bis/newbus'
 import type { PortsLinkData } from '@bis/partition/worker'
 import { attachPorts } from '@bis/partition/worker'
 import { closeDisks, openDisks } from './disk-option.ts'
@@ -76,13 +77,17 @@ type Data = WorkerRootData & { readonly ports: PortsLinkData }
 function guestSide(
   calls: ThreadCalls,
   steered: WorkerRootData['steered'],
-): Pick<RunningGuest, 'modules' | 'hardware' | 'turnOff'> {
-  const call = async (name: string, value?: string): Promise<void> => void (await calls.call(name, value))
+): Pick<RunningGuest, 'modules' | 'sysctl' | 'hardware' | 'turnOff'> {
+  const call = async (name: string, value?: unknown): Promise<void> => void (await calls.call(name, value))
   return {
     modules: {
       loaded: async () => (await calls.call('kldstat')) as readonly LoadedModule[],
       load: (name) => call('kldload', name),
       unload: (name) => call('kldunload', name),
+    },
+    sysctl: {
+      list: async (name) => (await calls.call('sysctlList', name)) as readonly SysctlEntry[],
+      set: (name, value) => call('sysctlSet', { name, value }),
     },
     ...(steered === undefined ? {} : { hardware: { ...steered.hardware, injectNmi: () => call('injectNmi') } }),
     turnOff: () => call('turnOff'),

@@ -9,7 +9,7 @@ import type { NicSettings } from './network/nics.ts'
 import type { CallContext } from './thread-calls.ts'
 import { ThreadCalls } from './thread-calls.ts'
 import type { ControlRequest } from './vm/control-protocol.ts'
-import type { GuestElsewhere, Hardware } from './vm/virtual-machine.ts'
+import type { GuestElsewhere, Hardware, SysctlTable } from './vm/virtual-machine.ts'
 
 /** What the worker is started with, beside its ports. */
 export interface WorkerRootData {
@@ -32,6 +32,7 @@ export interface WorkerRootRemains {
 /** The hypervisor's and the guest's side, which the worker does not have. */
 export interface GuestSide {
   readonly modules: ModuleTable
+  readonly sysctl: SysctlTable
   injectNmi(): void
   turnOff(): Promise<void>
 }
@@ -63,6 +64,11 @@ export class WorkerRoot implements WorkerScript, GuestElsewhere {
       kldstat: () => this.#need().modules.loaded(),
       kldload: (name) => this.#need().modules.load(String(name)),
       kldunload: (name) => this.#need().modules.unload(String(name)),
+      sysctlList: (name) => this.#need().sysctl.list(String(name)),
+      sysctlSet: (pair) => {
+        const { name, value } = pair as { name: string; value: string }
+        return this.#need().sysctl.set(name, value)
+      },
       injectNmi: () => this.#need().injectNmi(),
       // It ends with the worker, which would wait for it.
       turnOff: () => void this.#need().turnOff(),

@@ -1,5 +1,6 @@
 import type { HostReleaseName, IntegrationServices, VmbusServer } from '@bis/host'
 import { hostRelease } from '@bis/host'
+import type { SysctlEntry } from '@bis/newbus'
 import { CliError } from '../cli-error.ts'
 import type { DiskOption, OpenDisk } from '../disk-option.ts'
 import type { ModuleTable } from '../loadable-modules.ts'
@@ -21,6 +22,14 @@ export interface GuestElsewhere {
   answer(request: ControlRequest, context: CallContext): Promise<unknown>
 }
 
+/** The sysctl tree of a running guest, wherever it is. */
+export interface SysctlTable {
+  /** What is at or below a name; all for an empty one. */
+  list(name: string): Promise<readonly SysctlEntry[]> | readonly SysctlEntry[]
+  /** @throws SysctlError */
+  set(name: string, value: string): Promise<void> | void
+}
+
 /** A guest that is switched on, with what its host has for it. */
 export interface RunningGuest {
   /** The host's end of its VMBus. */
@@ -28,6 +37,8 @@ export interface RunningGuest {
   readonly services: IntegrationServices
   /** Kernel modules, when the guest is in this process. */
   readonly modules?: ModuleTable
+  /** Its kernel's state, likewise. */
+  readonly sysctl?: SysctlTable
   readonly nics?: Nics
   /** The images of its disks. */
   readonly images: readonly OpenDisk[]

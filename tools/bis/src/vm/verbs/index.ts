@@ -9,6 +9,7 @@ import { nmi } from './nmi.ts'
 import { restart } from './restart.ts'
 import { show } from './show.ts'
 import { stop } from './stop.ts'
+import { sysctl } from './sysctl.ts'
 import { time } from './time.ts'
 
 /** The verbs by name, each in a file of its own. `list` needs no machine and is the command's. */
@@ -26,4 +27,5 @@ export const VERBS: Readonly<Record<string, VmVerb>> = {
   kldstat,
   kldload,
   kldunload,
+  sysctl,
 }

@@ -3,7 +3,7 @@ import { VERBS } from '../vm/verbs/index.ts'
 import { vm } from './vm.ts'
 
 /** `bis kldstat NAME` is `bis vm kldstat NAME`, and so the others: FreeBSD's names for what a user types. */
-function alias(name: 'kldstat' | 'kldload' | 'kldunload'): Command {
+function alias(name: 'kldstat' | 'kldload' | 'kldunload' | 'sysctl'): Command {
   const verb = VERBS[name]
   return {
     name,
@@ -19,3 +19,4 @@ function alias(name: 'kldstat' | 'kldload' | 'kldunload'): Command {
 export const kldstat = alias('kldstat')
 export const kldload = alias('kldload')
 export const kldunload = alias('kldunload')
+export const sysctl = alias('sysctl')
