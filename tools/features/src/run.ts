@@ -3,6 +3,7 @@ import { HOST_RELEASES } from '@bis/host'
 import type { ReleaseName } from '@bis/hyperv-is'
 import { RELEASE_PROFILES, RELEASES } from '@bis/hyperv-is'
 import type { Cell, Feature, Probe } from './feature.ts'
+import { ProbeFailure } from './feature.ts'
 import { FEATURES } from './features.ts'
 import { copes } from './probes/copes.ts'
 
@@ -33,6 +34,22 @@ export async function runFeatures(options: RunOptions = {}): Promise<readonly Ce
   return cells
 }
 
+/** Far longer than a probe takes on a slow machine. */
+const LIMIT_MS = 120_000
+
+/** A probe that hangs fails, so that the others are told of. */
+async function inTime<T>(probe: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new ProbeFailure(`no end in ${LIMIT_MS / 1000} s`)), LIMIT_MS)
+  })
+  try {
+    return await Promise.race([probe, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 async function runCell(feature: Feature, release: ReleaseName, host: HostReleaseName): Promise<Cell> {
   const place = { feature: feature.id, release, host }
   if (feature.probe === undefined) return { ...place, state: 'not built yet', milliseconds: 0 }
@@ -41,7 +58,7 @@ async function runCell(feature: Feature, release: ReleaseName, host: HostRelease
   const start = performance.now()
   const since = (): number => Math.round(performance.now() - start)
   try {
-    const evidence = await probe({ profile: RELEASE_PROFILES[release], host })
+    const evidence = await inTime(probe({ profile: RELEASE_PROFILES[release], host }))
     return { ...place, state: offered ? 'works' : 'not offered', ...evidence, milliseconds: since() }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
