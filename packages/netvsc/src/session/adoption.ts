@@ -20,35 +20,37 @@ export interface AdoptionOptions {
 export async function adoptSubchannels(options: AdoptionOptions): Promise<readonly Channel[]> {
   const { primary, count, clock, timeoutMs, signal } = options
   const opened: Channel[] = []
-  let stopListening: () => void = () => {}
+  let givenUp = false
+  let end: () => void = () => {}
   try {
     await new Promise<void>((resolve, reject) => {
-      const timer = clock.after(timeoutMs, () =>
-        reject(new DeviceError('timeout', `${opened.length} of ${count} sub-channels came`)),
-      )
-      const done = (): void => {
-        timer.cancel()
-        resolve()
+      const late = (): void => reject(new DeviceError('timeout', `${opened.length} of ${count} sub-channels came`))
+      const gone = (): void => reject(deviceGone())
+      const timer = clock.after(timeoutMs, late)
+      signal.addEventListener('abort', gone)
+      const adopt = async (channel: Channel, index: number): Promise<void> => {
+        await options.open(channel, index)
+        // One that opens when the others have been given up goes after them.
+        if (givenUp) return channel.close()
+        opened.push(channel)
+        if (opened.length === count) resolve()
       }
-      const failed = (error: unknown): void => {
-        timer.cancel()
-        reject(error)
-      }
-      signal.addEventListener('abort', () => failed(deviceGone()), { once: true })
-      stopListening = primary.onSubchannel((channel) => {
+      const stopListening = primary.onSubchannel((channel) => {
         const index = channel.offer.subIndex
-        if (index < 1 || index > count || channel.state !== 'offered') return
-        options.open(channel, index).then(() => {
-          opened.push(channel)
-          if (opened.length === count) done()
-        }, failed)
+        if (index >= 1 && index <= count && channel.state === 'offered') adopt(channel, index).catch(reject)
       })
+      end = () => {
+        timer.cancel()
+        signal.removeEventListener('abort', gone)
+        stopListening()
+      }
     })
     return opened
   } catch (error) {
-    if (!signal.aborted) for (const channel of opened) await channel.close()
+    givenUp = !signal.aborted
+    if (givenUp) for (const channel of opened) await channel.close()
     throw error
   } finally {
-    stopListening()
+    end()
   }
 }
