@@ -19,16 +19,21 @@ export function joinList(entries: readonly string[], units: number): string {
   return text
 }
 
-/** Without what is no address: a list never tells the host something else. */
+/**
+ * Without what is no address or subnet: a list never tells the host something else. Addresses whose subnet is not known
+ * come last, so that the subnets stand where their addresses do.
+ */
 export function validOnly(information: IpInformation): IpInformation {
   const isAddress = (text: string): boolean => isIpv4(text) || isIpv6(text)
   const kept = information.addresses
-    .map((address, index) => [address, information.subnets[index] ?? ''] as const)
-    .filter(([address]) => isAddress(address))
+    .map((address, index) => ({ address, subnet: information.subnets[index] ?? '' }))
+    .filter(({ address }) => isAddress(address))
+  const whole = kept.filter(({ subnet }) => isSubnet(subnet))
+  const bare = kept.filter(({ subnet }) => !isSubnet(subnet))
   return {
     ...information,
-    addresses: kept.map(([address]) => address),
-    subnets: kept.map(([, subnet]) => subnet).filter(isSubnet),
+    addresses: [...whole, ...bare].map(({ address }) => address),
+    subnets: whole.map(({ subnet }) => subnet),
     gateways: information.gateways.filter(isAddress),
     dnsServers: information.dnsServers.filter(isAddress),
   }

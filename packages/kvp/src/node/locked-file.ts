@@ -45,7 +45,7 @@ async function locked<T>(
 ): Promise<T> {
   const tryLock = policy === 'none' ? undefined : await loadFileLocks()
   if (tryLock === undefined && policy === 'required') {
-    const hint = 'install the package koffi (npm install koffi), or pass `lock: none` when no daemon runs'
+    const hint = 'install the package koffi (npm install koffi), or do without a lock when no daemon runs'
     throw new KvpError('no-lock', `${path} cannot be locked against the KVP daemon: ${hint}`)
   }
   const deadline = performance.now() + timeoutMs
