@@ -66,7 +66,7 @@ export interface ReceivedFrame {
   readonly hashType: number
   /** Receive queue: index of the channel it came on. */
   readonly queue: number
-  /** More than 1 when the host joined that many TCP segments of a flow into this frame. */
+  /** More than 1 when the host joined TCP segments of a flow into this frame, and gave it in that many pieces. */
   readonly segments: number
 }
 

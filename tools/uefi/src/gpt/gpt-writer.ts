@@ -1,9 +1,10 @@
-import { crc32, parseGuid } from '@bis/hyperv-types/struct'
+import { crc32, parseGuid, writeUtf16 } from '@bis/hyperv-types/struct'
 import { viewOf } from '../byte-source.ts'
 
 export interface NewPartition {
   readonly type: string
   readonly id: string
+  /** Cut after 36 UTF-16 units. */
   readonly label: string
   /** First and last block. */
   readonly first: number
@@ -12,6 +13,7 @@ export interface NewPartition {
 
 const BLOCK = 512
 const ENTRY_COUNT = 128
+const LABEL_UNITS = 36
 const ENTRY_SIZE = 128
 const ENTRY_BLOCKS = (ENTRY_COUNT * ENTRY_SIZE) / BLOCK
 
@@ -26,7 +28,7 @@ export function writeGpt(disk: Uint8Array, diskId: string, partitions: readonly 
     entry.set(parseGuid(id), 16)
     viewOf(entry).setBigUint64(32, BigInt(first), true)
     viewOf(entry).setBigUint64(40, BigInt(last), true)
-    for (const [i, unit] of [...label].entries()) viewOf(entry).setUint16(56 + 2 * i, unit.charCodeAt(0), true)
+    writeUtf16(label.slice(0, LABEL_UNITS), viewOf(entry), 56)
   }
   disk.set(entries, 2 * BLOCK)
   disk.set(entries, (lastBlock - ENTRY_BLOCKS) * BLOCK)
