@@ -92,6 +92,10 @@ export class OpenChannel implements HostChannel, Serviceable {
     return this.#host.memory
   }
 
+  get longestPacket(): number {
+    return this.#rings.outgoing.longestPacket
+  }
+
   get protocolVersion(): number {
     return this.#host.protocolVersion
   }

@@ -16,6 +16,7 @@ export class FakeChannel implements HostChannel {
   readonly channelId = 1
   readonly subIndex: number
   readonly memory: GuestMemory
+  readonly longestPacket = 4080
   readonly protocolVersion = 0x0005_0003
   readonly userData = new Uint8Array(120)
   readonly statistics = {

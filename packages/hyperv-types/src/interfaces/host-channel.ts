@@ -29,6 +29,8 @@ export interface HostChannel extends PacketSender {
   /** The 120 bytes of the guest's OPEN_CHANNEL. */
   readonly userData: Uint8Array
   readonly statistics: ChannelStatistics
+  /** Longest packet that the ring to the guest can ever take, descriptor and range list included, in bytes. */
+  readonly longestPacket: number
   /** What `onSave` gave when this channel was saved, in a channel that is restored instead of opened; else undefined. */
   readonly restored?: unknown
   /**

@@ -112,7 +112,7 @@ export class LoopbackChannel implements Channel {
     const userData = new Uint8Array(120)
     userData.set(options.userData ?? [])
     const { channelId, subIndex } = this.#offer
-    const hostChannel = new LoopbackHostChannel(this.#connection, channelId, subIndex, userData)
+    const hostChannel = new LoopbackHostChannel(this.#connection, channelId, subIndex, userData, options.rxRingBytes)
     const hostHandlers = device.openChannel(hostChannel)
     if (hostHandlers === undefined) throw new ChannelError('refused', `the device refuses channel ${subIndex}`)
     const tx = pages.allocate(options.txRingBytes / 4096)

@@ -1,6 +1,8 @@
 import type { SendStatus } from '../interfaces/channel.ts'
 import type { HostChannel, HostGpadl } from '../interfaces/host-channel.ts'
 import type { GuestMemory } from '../memory/guest-memory.ts'
+import { PAGE_SIZE } from '../memory/page.ts'
+import { longestPacket } from '../ring/size.ts'
 import type { LoopbackConnection } from './connection.ts'
 import type { Counters, RingEnd } from './ring-end.ts'
 import { newCounters } from './ring-end.ts'
@@ -10,17 +12,26 @@ export class LoopbackHostChannel implements HostChannel {
   readonly channelId: number
   readonly subIndex: number
   readonly userData: Uint8Array
+  readonly longestPacket: number
   readonly statistics: Counters = newCounters()
   /** Why the device gave the channel up. */
   failure: string | undefined
   #end: RingEnd | undefined
   readonly #connection: LoopbackConnection
 
-  constructor(connection: LoopbackConnection, channelId: number, subIndex: number, userData: Uint8Array) {
+  /** @param ringBytes the ring to the guest, header page included */
+  constructor(
+    connection: LoopbackConnection,
+    channelId: number,
+    subIndex: number,
+    userData: Uint8Array,
+    ringBytes: number,
+  ) {
     this.#connection = connection
     this.channelId = channelId
     this.subIndex = subIndex
     this.userData = userData
+    this.longestPacket = longestPacket(ringBytes - PAGE_SIZE)
   }
 
   get memory(): GuestMemory {

@@ -7,7 +7,7 @@ import {
   PACKET_ID_VERSION,
   PacketIdFlag,
 } from '@bis/hyperv-types/network'
-import { PacketType, PrivateBuffer, RangeList, scriptEngine } from '@bis/hyperv-types/ring'
+import { PacketType, PrivateBuffer, packetBytes, RangeList, scriptEngine } from '@bis/hyperv-types/ring'
 import type { AdapterCounters } from '../counters.ts'
 import type { ReceiveInfo } from './receive-header.ts'
 import { MOST_RECEIVE_HEADER_BYTES, writeReceiveHeader } from './receive-header.ts'
@@ -51,10 +51,10 @@ export class ReceiveQueue {
     this.channel = channel
     this.#pool = pool
     this.#counters = counters
-    this.#maxRanges = limits.maxRanges
+    this.#maxRanges = Math.min(limits.maxRanges, rangesIn(channel.longestPacket, limits.messageBytes))
     this.#messageBytes = limits.messageBytes
     this.#mark = channel.subIndex + 1
-    const listBytes = 8 + 8 * limits.maxRanges
+    const listBytes = 8 + 8 * this.#maxRanges
     const memory = new PrivateBuffer(channel.ringEngine ?? scriptEngine, listBytes + limits.messageBytes)
     this.#private = memory
     this.#list = new RangeList(memory.bytes.subarray(0, listBytes))
@@ -200,4 +200,9 @@ export class ReceiveQueue {
     this.#ranges++
     this.#list.addRange(frameAt + length, at)
   }
+}
+
+/** Ranges of a list that goes with a message into one packet of at most so many bytes. */
+function rangesIn(packetLimit: number, messageBytes: number): number {
+  return Math.max(1, Math.floor((packetLimit - packetBytes(8, messageBytes)) / 8))
 }
