@@ -1,18 +1,18 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ReceiveChecksum, TransmitChecksum, TransmitStatus } from '@bis/hyperv-types'
 import { FrameHeaders, transportIsGood } from '@bis/hyperv-types/ethernet'
 import { describe, expect, it } from 'vitest'
 import { collect, frameOf, Network, until } from './support/guests.ts'
 import { offload, segment } from './support/tcp.ts'
+import { temporaryFolder } from './support/temporary-folder.ts'
 
 const TSHARK = 'tshark'
 
 /** What tshark thinks of a capture, one line a frame; undefined where it is not installed. */
 function tshark(file: Uint8Array, fields: readonly string[]): string[] | undefined {
-  const path = join(mkdtempSync(join(tmpdir(), 'bis-')), 'capture.pcapng')
+  const path = join(temporaryFolder(), 'capture.pcapng')
   writeFileSync(path, file)
   const options = ['-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE']
   try {

@@ -1,5 +1,3 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FrameStream, StreamPort } from '@bis/host/node'
 import { TransmitChecksum, TransmitStatus } from '@bis/hyperv-types'
@@ -7,6 +5,7 @@ import { FrameHeaders, sendFrame, transportIsGood } from '@bis/hyperv-types/ethe
 import { describe, expect, it } from 'vitest'
 import { address, broadcast, collect, frameOf, Network, until } from './support/guests.ts'
 import { offload, segment } from './support/tcp.ts'
+import { temporaryFolder } from './support/temporary-folder.ts'
 
 describe('the switch', () => {
   it('shows each guest its own unicast only, and copies to who mirrors', async () => {
@@ -84,7 +83,7 @@ describe('the switch', () => {
   it('talks to a stream socket, with checksums filled in and tags in the frames', async () => {
     await using network = new Network()
     const a = await network.guest({ adapter: { port: { vlan: { mode: 'access', id: 7 } } } })
-    const path = join(mkdtempSync(join(tmpdir(), 'bis-')), 'net.sock')
+    const path = join(temporaryFolder(), 'net.sock')
     const port = { vlan: { mode: 'trunk', native: 0, allowed: [7] } } as const
     await using outside = await StreamPort.open({ switch: network.switch, path, role: 'server', port })
     const got: Uint8Array[] = []

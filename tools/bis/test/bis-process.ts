@@ -1,9 +1,17 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
 
 /** The built command: what a user runs. */
 export const BIS = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+
+/** Where the machines of this test file have their control sockets; one that is killed leaves its own. */
+const XDG_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'bis-run-'))
+afterAll(() => rmSync(XDG_RUNTIME_DIR, { recursive: true, force: true }))
 
 export interface Ended {
   readonly status: number | null
@@ -23,7 +31,7 @@ export class BisProcess {
   constructor(args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}) {
     this.#child = spawn(process.execPath, [BIS, ...args], {
       ...options,
-      env: { ...process.env, ...options.env },
+      env: { ...process.env, XDG_RUNTIME_DIR, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FrameStream } from '@bis/host/node'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { parseCommandLine } from '../src/command.ts'
 import { net } from '../src/commands/net.ts'
 import { parseNicOption } from '../src/network/nic-option.ts'
@@ -52,6 +52,7 @@ describe('--nic', () => {
 describe('bis net', () => {
   it('passes frames from its socket through the guest to a stream and back, 9000 bytes too, and captures them', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'bis-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     const [outer, inner, capture] = ['outer', 'inner', 'capture'].map((name) => join(folder, name))
     if (outer === undefined || inner === undefined || capture === undefined) throw new Error('no names')
     const outside: Uint8Array[] = []

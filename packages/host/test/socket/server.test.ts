@@ -14,6 +14,7 @@ import {
 import { NotingRoot, SynicGuest } from '@bis/partition/compliance'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { listenVmbusUser } from '../../src/node/index.ts'
 import { SocketWorld, until } from './guests.ts'
 
 /** Leaves its socket behind. */
@@ -58,9 +59,10 @@ describe('a vmbus-user server', () => {
 
   it('refuses to listen where another root does, and replaces a socket that was left behind', async () => {
     await world.listen()
-    const second = new SocketWorld()
-    Object.assign(second, { path: world.path })
-    await expect(second.listen()).rejects.toMatchObject({ name: 'TransportError', code: 'refused' })
+    await expect(listenVmbusUser({ path: world.path, onPartition: () => {} })).rejects.toMatchObject({
+      name: 'TransportError',
+      code: 'refused',
+    })
     await world.server?.close()
     writeFileSync(world.path, 'precious')
     await expect(world.listen()).rejects.toMatchObject({ name: 'TransportError', code: 'refused' })
